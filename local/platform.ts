@@ -1,0 +1,33 @@
+/**
+ * The SQL that turns an empty PostgreSQL database into one of this project:
+ * what Supabase provides, then the migrations, then the seed.
+ *
+ * @module
+ */
+
+import { getAuthSchemaSql, SUPABASE_AUTH_HELPERS_SQL } from "@supabase/lite";
+
+const SUPABASE = new URL("../supabase/", import.meta.url);
+
+/** What a Supabase project has before its first migration. */
+export async function platformSql(): Promise<string> {
+  const platform = await Deno.readTextFile(new URL("platform.sql", import.meta.url));
+  return [getAuthSchemaSql(), SUPABASE_AUTH_HELPERS_SQL, platform].join("\n");
+}
+
+/** The migrations in the order of their names, each with its name. */
+export async function migrations(): Promise<{ name: string; sql: string }[]> {
+  const folder = new URL("migrations/", SUPABASE);
+  const names = (await Array.fromAsync(Deno.readDir(folder)))
+    .map((entry) => entry.name)
+    .filter((name) => name.endsWith(".sql"))
+    .sort();
+  return Promise.all(
+    names.map(async (name) => ({ name, sql: await Deno.readTextFile(new URL(name, folder)) })),
+  );
+}
+
+/** The demo agencies, users and jobs. */
+export function seedSql(): Promise<string> {
+  return Deno.readTextFile(new URL("seed.sql", SUPABASE));
+}

@@ -1,0 +1,156 @@
+/**
+ * Supabase on one machine without Docker: Auth and REST by @supabase/lite on a
+ * PostgreSQL in WebAssembly (PGlite), and the function as a process of its own,
+ * behind one address with the paths of a Supabase project.
+ *
+ * @module
+ */
+
+import { App } from "@supabase/lite";
+import { createPgliteConnection, type PGlite } from "@supabase/lite/pglite";
+import { type FunctionProcess, startFunction } from "./function_process.ts";
+import { migrations, platformSql, seedSql } from "./platform.ts";
+
+export const FUNCTION_PATH = "/functions/v1/get-sync-status";
+
+/** Keys and secret of the local stack: they open nothing but this process. */
+export const PUBLISHABLE_KEY = "sb_publishable_local";
+export const SECRET_KEY = "sb_secret_local";
+export const JWT_SECRET = "local-stack-jwt-secret-with-at-least-32-characters";
+
+/** The password of every demo user in seed.sql. */
+export const DEMO_PASSWORD = "sync-status-demo";
+
+/** A running stack. */
+export interface Stack {
+  /** The address of the project, for example `http://127.0.0.1:54321`. */
+  url: string;
+  /** The function's address behind it. */
+  functionUrl: string;
+  function: FunctionProcess;
+  /** Runs one statement as the owner of the database, in turn with the requests. */
+  sql<Row extends Record<string, unknown>>(query: string, parameters?: unknown[]): Promise<Row[]>;
+  /** Signs a user in at Auth and gives the access token. */
+  signIn(email: string, password?: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the stack: database, migrations, seed, Auth, REST and the function.
+ *
+ * @param options.port the port on 127.0.0.1; 0 for a free one
+ * @param options.watch restart the function when one of its files changes
+ * @param options.say told what is being done
+ * @param options.onFunctionLine called with each line that the function writes
+ * @throws {Deno.errors.AddrInUse} when the port is taken
+ */
+export async function startStack(
+  { port = 0, watch = false, say = () => {}, onFunctionLine }: {
+    port?: number;
+    watch?: boolean;
+    say?: (what: string) => void;
+    onFunctionLine?: (line: string) => void;
+  } = {},
+): Promise<Stack> {
+  const inTurn = queue();
+  let functionProcess: FunctionProcess | undefined;
+  let rest: ((request: Request) => Promise<Response>) | undefined;
+
+  // Listen first: a taken port is the one thing that goes wrong, and it should show at once.
+  const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === FUNCTION_PATH && functionProcess) return await forward(request, functionProcess.url());
+    if (/^\/(auth|rest)\/v1\//.test(pathname) && rest) return await rest(request);
+    return Response.json({ message: "no such path" }, { status: 404 });
+  });
+  const url = `http://127.0.0.1:${server.addr.port}`;
+
+  try {
+    say("Starting PostgreSQL (in WebAssembly) …");
+    const connection = await createPgliteConnection({});
+    const database: PGlite = connection.driver;
+    await database.exec(await platformSql());
+
+    say("Applying the migrations and the seed …");
+    for (const { sql } of await migrations()) await database.exec(sql);
+    await database.exec(await seedSql());
+
+    say("Starting Auth and REST …");
+    const app = new App({
+      connection,
+      auth: {
+        enabled: true,
+        jwt_secret: JWT_SECRET,
+        publishable_key: PUBLISHABLE_KEY,
+        secret_key: SECRET_KEY,
+      },
+    });
+    // All requests share one connection to PGlite, and their transactions would interleave.
+    rest = (request) => inTurn(() => app.fetch(request, { peerAddress: "127.0.0.1" }));
+
+    say("Starting the function …");
+    const started = functionProcess = await startFunction({
+      env: { SUPABASE_URL: url, SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }) },
+      watch,
+      onLine: onFunctionLine,
+    });
+
+    return {
+      url,
+      functionUrl: url + FUNCTION_PATH,
+      function: started,
+      sql: (query, parameters) =>
+        inTurn(async () => {
+          const { rows } = await database.query(query, parameters);
+          return rows as never[];
+        }),
+      signIn: (email, password = DEMO_PASSWORD) => signIn(url, email, password),
+      async stop() {
+        await started.stop();
+        await server.shutdown();
+        await connection.close();
+      },
+    };
+  } catch (error) {
+    await functionProcess?.stop();
+    await server.shutdown();
+    throw error;
+  }
+}
+
+/** Lets one task at a time run, in the order they came. */
+function queue(): <T>(task: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (task) => {
+    const result = last.then(task);
+    last = result.catch(() => {});
+    return result;
+  };
+}
+
+/** Hands a request on to the function as a gateway does. */
+async function forward(request: Request, functionUrl: string): Promise<Response> {
+  const { pathname, search } = new URL(request.url);
+  try {
+    return await fetch(functionUrl + pathname + search, {
+      method: request.method,
+      headers: request.headers,
+      body: request.body,
+      redirect: "manual",
+      signal: request.signal,
+    });
+  } catch {
+    return Response.json({ message: "The function is not running." }, { status: 503 });
+  }
+}
+
+async function signIn(url: string, email: string, password: string): Promise<string> {
+  const response = await fetch(`${url}/auth/v1/token?grant_type=password`, {
+    method: "POST",
+    headers: { "apikey": PUBLISHABLE_KEY, "Content-Type": "application/json" },
+    body: JSON.stringify({ email, password }),
+  });
+  const { access_token: token } = await response.json();
+  if (typeof token !== "string") throw new Error(`${email} could not sign in: ${response.status}`);
+  return token;
+}

@@ -1,0 +1,140 @@
+/**
+ * The contract in zod: rows as PostgREST and Auth send them in, the response
+ * as it goes out. Reading a row through these schemas drops every column the
+ * contract does not name and puts the rest in the order of the contract.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { ActiveJob, ErrorBody, RecentJob, SyncStatus } from "./types.ts";
+
+/** Any UUID that PostgreSQL takes, not only the versions of RFC 9562. */
+const uuid = z.guid();
+
+const count = z.int().nonnegative();
+
+/**
+ * Reads a timestamptz in the forms PostgreSQL writes it in (a blank or `T`, an
+ * offset in hours or with minutes, up to six fractional digits) and gives the
+ * same instant in UTC with `Z`, fractional seconds only where there are any.
+ *
+ * No instant RFC 3339 can write (`infinity`, BC, a year beyond 9999) is an
+ * issue, not a guess.
+ */
+export const timestamp = z.string()
+  .transform((text) => text.replace(" ", "T").replace(/[+-]\d\d$/, "$&:00"))
+  .pipe(z.iso.datetime({ offset: true }))
+  .transform((text, context) => {
+    const fraction = /\.\d*[1-9]/.exec(text)?.[0] ?? "";
+    const instant = new Date(text.replace(/\.\d+/, "")).toISOString();
+    // toISOString writes six digits for a year that an offset pushed out of 0000 to 9999.
+    if (!/^\d{4}-/.test(instant)) {
+      context.addIssue("beyond the years that RFC 3339 can write");
+      return z.NEVER;
+    }
+    return instant.replace(".000Z", `${fraction}Z`);
+  });
+
+/** The claims of a JWT that the function reads before Auth has verified it. */
+export const claims = z.object({ sub: uuid });
+
+/**
+ * The user as Auth answers. `banned_until` is read because Auth servers before
+ * supabase/auth#2642 answer a banned user's token with the user.
+ */
+export const authUser = z.object({
+  id: uuid,
+  banned_until: timestamp.nullish(),
+});
+
+/** Rows of `users` for one id: at most one. */
+export const userRows = z.array(z.object({ agency_id: uuid.nullable() })).max(1);
+
+/**
+ * Calculates `progress_percent` as `Math.round((processed_calls / total_calls) * 100)`.
+ *
+ * @returns whole per cent, or null where the total is unknown or 0
+ */
+export function progressPercent(processedCalls: number, totalCalls: number | null): number | null {
+  return totalCalls ? Math.round((processedCalls / totalCalls) * 100) : null;
+}
+
+const counts = {
+  total_calls: count.nullable(),
+  processed_calls: count,
+  imported_calls: count,
+  skipped_calls: count,
+  failed_calls: count,
+};
+
+/** Rows of `get_active_sync_job`, at most one: whose it is, and the job as it goes out. */
+export const activeJobRows = z.array(
+  z.object({
+    agency_id: uuid,
+    id: uuid,
+    status: z.enum(["pending", "in_progress"]),
+    date_from: timestamp,
+    date_to: timestamp,
+    ...counts,
+    started_at: timestamp.nullable(),
+    last_activity_at: timestamp.nullable(),
+  }).transform(({ agency_id, started_at, last_activity_at, ...job }) => ({
+    agency_id,
+    job: {
+      ...job,
+      progress_percent: progressPercent(job.processed_calls, job.total_calls),
+      started_at,
+      last_activity_at,
+    } satisfies ActiveJob,
+  })),
+).max(1);
+
+/** Rows of the fallback query, at most one: whose it is, and the job as it goes out. */
+export const recentJobRows = z.array(
+  z.object({
+    agency_id: uuid,
+    id: uuid,
+    status: z.enum(["completed", "failed", "cancelled"]),
+    date_from: timestamp,
+    date_to: timestamp,
+    ...counts,
+    created_at: timestamp,
+  }).transform(({ agency_id, ...job }) => ({ agency_id, job: job satisfies RecentJob })),
+).max(1);
+
+const utc = z.iso.datetime();
+
+/** The published contract of a 200. */
+export const syncStatus: z.ZodType<SyncStatus> = z.discriminatedUnion("active", [
+  z.strictObject({
+    active: z.literal(true),
+    job: z.strictObject({
+      id: uuid,
+      status: z.enum(["pending", "in_progress"]),
+      date_from: utc,
+      date_to: utc,
+      ...counts,
+      progress_percent: count.nullable(),
+      started_at: utc.nullable(),
+      last_activity_at: utc.nullable(),
+    }),
+  }),
+  z.strictObject({
+    active: z.literal(false),
+    recent_job: z.strictObject({
+      id: uuid,
+      status: z.enum(["completed", "failed", "cancelled"]),
+      date_from: utc,
+      date_to: utc,
+      ...counts,
+      created_at: utc,
+    }).nullable(),
+  }),
+]);
+
+/** The published contract of every error. */
+export const errorBody: z.ZodType<ErrorBody> = z.strictObject({
+  error: z.string().min(1),
+  code: z.enum(["unauthorized", "forbidden", "method_not_allowed", "internal_error"]),
+});

@@ -1,0 +1,73 @@
+-- Each row is one import of an agency's historical calls.
+
+create type public.sync_job_status as enum ('pending', 'in_progress', 'completed', 'failed', 'cancelled');
+
+comment on type public.sync_job_status is 'pending and in_progress are active; completed, failed and cancelled are final.';
+
+create table public.historical_sync_jobs (
+  id               uuid                   not null primary key default gen_random_uuid(),
+  agency_id        uuid                   not null references public.agencies (id) on delete cascade,
+  status           public.sync_job_status not null default 'pending',
+  date_from        timestamptz            not null,
+  date_to          timestamptz            not null,
+  total_calls      integer,
+  processed_calls  integer                not null default 0,
+  imported_calls   integer                not null default 0,
+  skipped_calls    integer                not null default 0,
+  failed_calls     integer                not null default 0,
+  started_at       timestamptz,
+  last_activity_at timestamptz,
+  created_at       timestamptz            not null default now(),
+
+  constraint historical_sync_jobs_date_range      check (date_from <= date_to),
+  constraint historical_sync_jobs_total_calls     check (total_calls     >= 0),
+  constraint historical_sync_jobs_processed_calls check (processed_calls >= 0),
+  constraint historical_sync_jobs_imported_calls  check (imported_calls  >= 0),
+  constraint historical_sync_jobs_skipped_calls   check (skipped_calls   >= 0),
+  constraint historical_sync_jobs_failed_calls    check (failed_calls    >= 0)
+);
+
+comment on table  public.historical_sync_jobs                  is 'Imports of historical calls, one row a job, written by the back end alone.';
+comment on column public.historical_sync_jobs.id               is 'Primary key.';
+comment on column public.historical_sync_jobs.agency_id        is 'The agency whose calls are imported; its jobs go with it.';
+comment on column public.historical_sync_jobs.status           is 'Where the job is in its life.';
+comment on column public.historical_sync_jobs.date_from        is 'Start of the period whose calls are imported.';
+comment on column public.historical_sync_jobs.date_to          is 'End of that period, not before its start.';
+comment on column public.historical_sync_jobs.total_calls      is 'Calls in the period; null until they have been counted.';
+comment on column public.historical_sync_jobs.processed_calls  is 'Calls dealt with so far.';
+comment on column public.historical_sync_jobs.imported_calls   is 'Calls imported.';
+comment on column public.historical_sync_jobs.skipped_calls    is 'Calls left out, duplicates for example.';
+comment on column public.historical_sync_jobs.failed_calls     is 'Calls that could not be imported.';
+comment on column public.historical_sync_jobs.started_at       is 'When the job began to run; null while it is pending.';
+comment on column public.historical_sync_jobs.last_activity_at is 'When the job last made progress; null before its first.';
+comment on column public.historical_sync_jobs.created_at       is 'When the job was requested; the most recent job is the one requested last.';
+
+-- One query, one index: both are partial, so each holds only the rows its query asks for.
+create unique index historical_sync_jobs_active_idx
+on public.historical_sync_jobs (agency_id)
+where status in ('pending', 'in_progress');
+
+comment on index public.historical_sync_jobs_active_idx is 'At most one active job per agency; answers get_active_sync_job.';
+
+create index historical_sync_jobs_recent_idx
+on public.historical_sync_jobs (agency_id, created_at desc, id desc)
+where status in ('completed', 'failed', 'cancelled');
+
+comment on index public.historical_sync_jobs_recent_idx is 'The most recent finished job of an agency without a sort; id decides where created_at ties.';
+
+revoke all on public.historical_sync_jobs from public, anon, authenticated, service_role;
+
+grant select                         on public.historical_sync_jobs to authenticated;
+grant select, insert, update, delete on public.historical_sync_jobs to service_role;
+
+alter table public.historical_sync_jobs enable row level security;
+
+-- The tenant boundary: whatever a caller asks for, only rows of the caller's
+-- own agency answer. "(select …)" runs the helper once per query.
+create policy "Users read the jobs of their own agency"
+on public.historical_sync_jobs
+for select
+to authenticated
+using (agency_id = (select private.current_agency_id()));
+
+comment on policy "Users read the jobs of their own agency" on public.historical_sync_jobs is 'The tenant boundary of the endpoint.';

@@ -1,0 +1,20 @@
+-- SECURITY INVOKER: row-level security decides what the caller may see,
+-- whichever agency the argument names.
+create function public.get_active_sync_job(p_agency_id uuid default null)
+returns setof public.historical_sync_jobs
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select jobs.*
+  from   public.historical_sync_jobs as jobs
+  where  jobs.agency_id = coalesce(p_agency_id, (select private.current_agency_id()))
+  and    jobs.status in ('pending', 'in_progress');
+$$;
+
+comment on function public.get_active_sync_job(uuid) is 'The pending or in-progress job of an agency, or no row. Without an argument: of the caller''s own agency.';
+
+-- Functions are executable by everyone unless that is taken back.
+revoke all on function public.get_active_sync_job(uuid) from public, anon, authenticated, service_role;
+grant execute on function public.get_active_sync_job(uuid) to authenticated, service_role;
