@@ -66,14 +66,11 @@ export async function startStack(
   const url = `http://127.0.0.1:${server.addr.port}`;
 
   try {
-    say("Starting PostgreSQL (in WebAssembly) …");
+    say("Starting PostgreSQL (in WebAssembly), with the migrations and the seed …");
     const connection = await createPgliteConnection({});
     const database: PGlite = connection.driver;
-    await database.exec(await platformSql());
-
-    say("Applying the migrations and the seed …");
-    for (const { sql } of await migrations()) await database.exec(sql);
-    await database.exec(await seedSql());
+    const scripts = [await platformSql(), ...(await migrations()).map(({ sql }) => sql), await seedSql()];
+    for (const script of scripts) await inTurn(() => database.exec(script));
 
     say("Starting Auth and REST …");
     const app = new App({
@@ -118,11 +115,14 @@ export async function startStack(
   }
 }
 
-/** Lets one task at a time run, in the order they came. */
+/** Lets one database task at a time run, in the order they came. */
 function queue(): <T>(task: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (task) => {
-    const result = last.then(task);
+    const result = last.then(task).finally(() => {
+      // PGlite's WebAssembly sets this process's exit code when a statement fails.
+      Deno.exitCode = 0;
+    });
     last = result.catch(() => {});
     return result;
   };

@@ -1,0 +1,127 @@
+/** Missing or invalid Authorization header or token: 401, end to end on the local stack. */
+
+import assert from "node:assert/strict";
+import { SignJWT, UnsecuredJWT } from "jose";
+import { JWT_SECRET, PUBLISHABLE_KEY, startStack } from "../local/stack.ts";
+import { keepsContract, poll } from "./helpers.ts";
+
+const stack = await startStack();
+Deno.test.afterAll(() => stack.stop());
+
+const IMPORTING = "b0000000-0000-4000-8000-000000000001";
+const token = await stack.signIn("importing@example.com");
+
+async function is401(authorization: string | undefined): Promise<void> {
+  const headers: Record<string, string> = authorization === undefined
+    ? {}
+    : { "Authorization": authorization };
+  const { status, headers: answered } = await poll(stack.functionUrl, undefined, { headers });
+  assert.equal(status, 401);
+  assert.equal(answered.get("WWW-Authenticate"), "Bearer");
+}
+
+/** A token as Auth would issue it, but for what is given. */
+function forge(
+  claims: Record<string, unknown>,
+  secret = JWT_SECRET,
+  expiry: number | string = "1h",
+): Promise<string> {
+  return new SignJWT({ role: "authenticated", aud: "authenticated", ...claims })
+    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+    .setIssuedAt(0)
+    .setExpirationTime(expiry)
+    .sign(new TextEncoder().encode(secret));
+}
+
+Deno.test("a token of one's own making with the right key and a live session's claims is accepted", async () => {
+  // Shows that the refusals below come from what they change, not from the forging.
+  const [, payload = ""] = token.split(".");
+  const { session_id } = JSON.parse(atob(payload));
+  const copy = await forge({ sub: IMPORTING, session_id });
+  assert.equal((await poll(stack.functionUrl, copy)).status, 200);
+});
+
+Deno.test("401 without an Authorization header", () => is401(undefined));
+Deno.test("401 with an empty Authorization header", () => is401(""));
+Deno.test("401 with the scheme alone", () => is401("Bearer"));
+Deno.test("401 with an empty token", () => is401("Bearer "));
+Deno.test("401 with another scheme", () => is401(`Basic ${btoa("importing@example.com:sync-status-demo")}`));
+Deno.test("401 with the token and no scheme", () => is401(token));
+Deno.test("401 with a token cut short", () => is401(`Bearer ${token.slice(0, -5)}`));
+Deno.test("401 with a token cut to its payload", () =>
+  is401(`Bearer ${token.split(".").slice(0, 2).join(".")}`));
+Deno.test("401 with two tokens", () => is401(`Bearer ${token}, Bearer ${token}`));
+Deno.test("401 with an oversized token", () => is401(`Bearer ${token}${"A".repeat(20_000)}`));
+Deno.test("401 with a token that is not a JWT", () => is401("Bearer not-a-jwt"));
+Deno.test("401 with a JWT whose payload is not JSON", () =>
+  is401(`Bearer e30.${btoa("hello").replaceAll("=", "")}.c2ln`));
+Deno.test("401 with a JWT whose payload is not an object", () => is401("Bearer e30.bnVsbA.c2ln"));
+Deno.test("401 with the publishable key as Bearer token", () => is401(`Bearer ${PUBLISHABLE_KEY}`));
+Deno.test("401 with a legacy anon key as Bearer token", async () =>
+  is401(`Bearer ${await forge({ role: "anon" })}`));
+Deno.test("401 with a token without sub", async () => is401(`Bearer ${await forge({})}`));
+Deno.test("401 with a token whose sub is not a UUID", async () =>
+  is401(`Bearer ${await forge({ sub: "1 or 1=1" })}`));
+Deno.test("401 with a token whose sub is a list", async () => {
+  await is401(`Bearer ${await forge({ sub: [IMPORTING] })}`);
+});
+Deno.test("401 with a token signed with another key", async () => {
+  await is401(`Bearer ${await forge({ sub: IMPORTING }, "another-secret-of-at-least-32-characters")}`);
+});
+Deno.test("401 with a token without a signature (alg none)", async () => {
+  await is401(
+    `Bearer ${new UnsecuredJWT({ sub: IMPORTING, role: "authenticated" }).setExpirationTime("1h").encode()}`,
+  );
+  await is401(
+    `Bearer ${
+      new UnsecuredJWT({ sub: IMPORTING, role: "authenticated" }).setExpirationTime("1h").encode()
+    }c2ln`,
+  );
+});
+Deno.test("401 with another user's id in a token whose signature is kept", async () => {
+  const [header, payload = "", signature] = token.split(".");
+  const changed = btoa(atob(payload).replace(IMPORTING, "b0000000-0000-4000-8000-000000000002")).replaceAll(
+    "=",
+    "",
+  );
+  await is401(`Bearer ${header}.${changed}.${signature}`);
+});
+Deno.test("401 with an expired token", async () =>
+  is401(`Bearer ${await forge({ sub: IMPORTING }, JWT_SECRET, 1)}`));
+Deno.test("401 with a token of a user whom Auth does not know", async () => {
+  await is401(`Bearer ${await forge({ sub: "d0000000-0000-4000-8000-00000000000d" })}`);
+});
+
+Deno.test("401 with the token of a session that was signed out, with the next poll", async () => {
+  const session = await stack.signIn("finished@example.com");
+  assert.equal((await poll(stack.functionUrl, session)).status, 200);
+  const signedOut = await fetch(`${stack.url}/auth/v1/logout`, {
+    method: "POST",
+    headers: { "apikey": PUBLISHABLE_KEY, "Authorization": `Bearer ${session}` },
+  });
+  assert.equal(signedOut.status, 204);
+  await is401(`Bearer ${session}`);
+});
+
+Deno.test("401 with the token of a user who was deleted, with the next poll", async () => {
+  const session = await stack.signIn("new@example.com");
+  assert.equal((await poll(stack.functionUrl, session)).status, 200);
+  await stack.sql("delete from auth.users where email = 'new@example.com'");
+  await is401(`Bearer ${session}`);
+});
+
+for (const scheme of ["bearer", "BEARER", "bEaReR"]) {
+  Deno.test(`the scheme may be written ${scheme}`, async () => {
+    const headers = { "Authorization": `${scheme}  ${token} ` };
+    assert.equal((await poll(stack.functionUrl, undefined, { headers })).status, 200);
+  });
+}
+
+Deno.test("a 401 says nothing of why, and quotes nothing of what was sent", async () => {
+  const answers = await Promise.all(
+    ["", "Bearer x", `Bearer ${await forge({ sub: IMPORTING }, JWT_SECRET, 1)}`].map(async (authorization) =>
+      (await keepsContract(await fetch(stack.functionUrl, { headers: { authorization } }))).text
+    ),
+  );
+  assert.equal(new Set(answers).size, 1);
+});

@@ -1,0 +1,169 @@
+/**
+ * Auth and PostgREST as the function sees them, in their exact bytes, for what
+ * the local stack cannot do: faults, latency, PostgREST's timestamp format.
+ *
+ * @module
+ */
+
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { SignJWT } from "jose";
+import type { Step } from "../supabase/functions/get-sync-status/sync_status.ts";
+
+export const USER = "b0000000-0000-4000-8000-000000000001";
+export const AGENCY = "a0000000-0000-4000-8000-000000000001";
+export const KEY = "sb_publishable_fake";
+
+/** A token of {@link USER}; the fake verifies no signature. */
+export const TOKEN = await new SignJWT({ sub: USER, role: "authenticated" })
+  .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+  .sign(new TextEncoder().encode("the fake upstream does not look"));
+
+const PATHS: Record<string, Step> = {
+  "/auth/v1/user": "auth.getUser",
+  "/rest/v1/users": "users",
+  "/rest/v1/rpc/get_active_sync_job": "get_active_sync_job",
+  "/rest/v1/historical_sync_jobs": "historical_sync_jobs",
+};
+
+/** How one upstream request is answered. */
+export type Responder = (response: ServerResponse, request: IncomingMessage) => void;
+
+/** Answers with a status, a body as it stands and headers. */
+export function answer(status: number, body: string, headers: Record<string, string> = {}): Responder {
+  return (response) => {
+    response.writeHead(status, { "Content-Type": "application/json; charset=utf-8", ...headers });
+    response.end(body);
+  };
+}
+
+/** An error as Auth writes it for API version 2024-01-01. */
+export function authError(status: number, code: string): Responder {
+  return answer(status, JSON.stringify({ code, message: `Auth says ${code}` }), {
+    "Content-Type": "application/json",
+    "X-Supabase-Api-Version": "2024-01-01",
+    "X-Sb-Error-Code": code,
+  });
+}
+
+/** An error as PostgREST writes it. */
+export function postgrestError(status: number, code: string): Responder {
+  return answer(
+    status,
+    JSON.stringify({ code, details: null, hint: null, message: `PostgREST says ${code}` }),
+  );
+}
+
+export const ACTIVE_ROW = {
+  agency_id: AGENCY,
+  id: "c0000000-0000-4000-8000-000000000001",
+  status: "in_progress",
+  date_from: "2025-01-01T00:00:00+00:00",
+  date_to: "2025-03-01T00:00:00+00:00",
+  total_calls: 1500,
+  processed_calls: 750,
+  imported_calls: 720,
+  skipped_calls: 25,
+  failed_calls: 5,
+  started_at: "2025-03-15T10:00:00+00:00",
+  last_activity_at: "2025-03-15T10:05:00+00:00",
+};
+
+export const RECENT_ROW = {
+  agency_id: AGENCY,
+  id: "c0000000-0000-4000-8000-000000000002",
+  status: "completed",
+  date_from: "2025-01-01T00:00:00+00:00",
+  date_to: "2025-03-01T00:00:00+00:00",
+  total_calls: 1500,
+  processed_calls: 1500,
+  imported_calls: 1450,
+  skipped_calls: 40,
+  failed_calls: 10,
+  created_at: "2025-03-14T10:00:00+00:00",
+};
+
+/** Rows as PostgREST writes them. */
+export function rows(...values: unknown[]): Responder {
+  return answer(200, JSON.stringify(values), {
+    "Content-Range": values.length ? `0-${values.length - 1}/*` : "*/*",
+  });
+}
+
+/** How each upstream request is answered when nothing is wrong and a job is active. */
+export const HEALTHY: Record<Step, Responder> = {
+  "auth.getUser": answer(
+    200,
+    JSON.stringify({
+      id: USER,
+      aud: "authenticated",
+      role: "authenticated",
+      email: "importing@example.com",
+      email_confirmed_at: "2025-01-01T00:00:00.000000Z",
+      phone: "",
+      last_sign_in_at: "2025-03-15T09:00:00.123456Z",
+      app_metadata: { provider: "email", providers: ["email"] },
+      user_metadata: {},
+      identities: [],
+      created_at: "2025-01-01T00:00:00.000000Z",
+      updated_at: "2025-03-15T09:00:00.123456Z",
+      is_anonymous: false,
+    }),
+    { "Content-Type": "application/json", "X-Supabase-Api-Version": "2024-01-01" },
+  ),
+  "users": rows({ agency_id: AGENCY }),
+  "get_active_sync_job": rows(ACTIVE_ROW),
+  "historical_sync_jobs": rows(RECENT_ROW),
+};
+
+/** A running fake. */
+export interface FakeUpstream {
+  url: string;
+  /** How each request is answered; change it at will. */
+  respond: Record<Step, Responder>;
+  /** Everything that was asked, in order of arrival. */
+  requests: { step: Step | undefined; method: string; url: URL; headers: IncomingMessage["headers"] }[];
+  /** Requests that the client gave up before they were answered. */
+  abandoned: Step[];
+  /** Milliseconds before each answer. */
+  delayMs: number;
+  /** Back to healthy, with nothing recorded. */
+  reset(changes?: Partial<Record<Step, Responder>>): void;
+  stop(): Promise<void>;
+}
+
+/** Starts the fake on a free port of 127.0.0.1. */
+export async function startFakeUpstream(): Promise<FakeUpstream> {
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? "/", fake.url);
+    const step = PATHS[url.pathname];
+    fake.requests.push({ step, method: request.method ?? "", url, headers: request.headers });
+    response.once("close", () => {
+      if (!response.writableFinished && step) fake.abandoned.push(step);
+    });
+    const respond = step ? fake.respond[step] : answer(404, "{}");
+    if (fake.delayMs) setTimeout(() => respond(response, request), fake.delayMs);
+    else respond(response, request);
+  });
+  server.keepAliveTimeout = 60_000;
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+
+  const fake: FakeUpstream = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    respond: { ...HEALTHY },
+    requests: [],
+    abandoned: [],
+    delayMs: 0,
+    reset(changes = {}) {
+      fake.respond = { ...HEALTHY, ...changes };
+      fake.requests = [];
+      fake.abandoned = [];
+      fake.delayMs = 0;
+    },
+    stop() {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+  return fake;
+}

@@ -1,0 +1,234 @@
+/** Each sentence of the specification, end to end on the local stack. */
+
+import assert from "node:assert/strict";
+import { createClient } from "@supabase/supabase-js";
+import { PUBLISHABLE_KEY, startStack } from "../local/stack.ts";
+import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, jobId, keepsContract, poll } from "./helpers.ts";
+
+const stack = await startStack();
+Deno.test.afterAll(() => stack.stop());
+
+const HARBOUR = "a0000000-0000-4000-8000-000000000001";
+const LAKESIDE = "a0000000-0000-4000-8000-000000000002";
+const FRESH = "a0000000-0000-4000-8000-000000000003";
+
+const importing = await stack.signIn("importing@example.com");
+const finished = await stack.signIn("finished@example.com");
+const fresh = await stack.signIn("new@example.com");
+const nobody = await stack.signIn("nobody@example.com");
+
+const ask = (token?: string, init?: RequestInit) => poll(stack.functionUrl, token, init);
+
+/** Runs a change to the database, then the assertions, then puts the jobs back. */
+async function withJobs(change: string, assertions: () => Promise<void>): Promise<void> {
+  await stack.sql("create temporary table jobs_before as table public.historical_sync_jobs");
+  try {
+    await stack.sql(change);
+    await assertions();
+  } finally {
+    await stack.sql("delete from public.historical_sync_jobs");
+    await stack.sql("insert into public.historical_sync_jobs table jobs_before");
+    await stack.sql("drop table jobs_before");
+  }
+}
+
+const updateActive = (set: string) =>
+  `update public.historical_sync_jobs set ${set} where agency_id = '${HARBOUR}' and status = 'in_progress'`;
+
+async function activeJob(): Promise<Record<string, unknown>> {
+  const { body } = await ask(importing);
+  return (body as { job: Record<string, unknown> }).job;
+}
+
+Deno.test("an active job answers the spec's first example, byte for byte", async () => {
+  const { status, text } = await ask(importing);
+  assert.equal(status, 200);
+  const shown = JSON.stringify(JSON.parse(text), null, 2);
+  assert.equal(shown.replace(/"id": "[0-9a-f-]{36}"/, '"id": "uuid"'), ACTIVE_EXAMPLE);
+  assert.equal(text, JSON.stringify(JSON.parse(text)), "no blank that nobody needs");
+});
+
+Deno.test("no active job answers the spec's second example, byte for byte", async () => {
+  const { status, text } = await ask(finished);
+  assert.equal(status, 200);
+  const shown = JSON.stringify(JSON.parse(text), null, 2);
+  assert.equal(shown.replace(/"id": "[0-9a-f-]{36}"/, '"id": "uuid"'), IDLE_EXAMPLE);
+});
+
+Deno.test("recent_job is null if no jobs have ever been created for the agency", async () => {
+  const { status, text } = await ask(fresh);
+  assert.equal(status, 200);
+  assert.equal(text, '{"active":false,"recent_job":null}');
+});
+
+Deno.test("a pending job is an active job", () =>
+  withJobs(updateActive("status = 'pending', started_at = null, last_activity_at = null"), async () => {
+    const job = await activeJob();
+    assert.equal(job.status, "pending");
+    assert.equal(job.started_at, null);
+    assert.equal(job.last_activity_at, null);
+  }));
+
+for (
+  const [processed, total, percent] of [[0, 3, 0], [1, 3, 33], [2, 3, 67], [1, 200, 1], [3, 3, 100], [
+    5,
+    4,
+    125,
+  ]]
+) {
+  Deno.test(`progress_percent is Math.round((${processed} / ${total}) * 100), that is ${percent}`, () =>
+    withJobs(updateActive(`processed_calls = ${processed}, total_calls = ${total}`), async () => {
+      assert.equal((await activeJob()).progress_percent, percent);
+    }));
+}
+
+Deno.test("progress_percent is null if total_calls is unknown", () =>
+  withJobs(updateActive("total_calls = null"), async () => {
+    const job = await activeJob();
+    assert.equal(job.progress_percent, null);
+    assert.equal(job.total_calls, null);
+  }));
+
+Deno.test("progress_percent is null if total_calls is 0", () =>
+  withJobs(updateActive("total_calls = 0, processed_calls = 0"), async () => {
+    assert.equal((await activeJob()).progress_percent, null);
+  }));
+
+Deno.test("a timestamp keeps its fraction of a second, in UTC", () =>
+  withJobs(updateActive("last_activity_at = '2025-03-15T12:05:00.123456+02:00'"), async () => {
+    assert.equal((await activeJob()).last_activity_at, "2025-03-15T10:05:00.123456Z");
+  }));
+
+for (const status of ["completed", "failed", "cancelled"]) {
+  Deno.test(`a job that was ${status} is returned if no active job exists`, () =>
+    withJobs(
+      `insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
+       values ('${FRESH}', '${status}', '2025-01-01', '2025-02-01')`,
+      async () => {
+        const { body } = await ask(fresh);
+        assert.equal((body as { recent_job: { status: string } }).recent_job.status, status);
+      },
+    ));
+}
+
+Deno.test("the most recent job is the one with the latest created_at, not the latest inserted", () =>
+  withJobs(
+    `insert into public.historical_sync_jobs (agency_id, status, date_from, date_to, created_at)
+     values ('${LAKESIDE}', 'failed', '2025-01-01', '2025-02-01', '2025-03-14T09:59:59Z')`,
+    async () => {
+      const { body } = await ask(finished);
+      assert.equal(
+        (body as { recent_job: { created_at: string } }).recent_job.created_at,
+        "2025-03-14T10:00:00Z",
+      );
+    },
+  ));
+
+Deno.test("jobs that tie on created_at answer with the same one each time", () =>
+  withJobs(
+    `insert into public.historical_sync_jobs (id, agency_id, status, date_from, date_to, created_at)
+     select ('c0000000-0000-4000-8000-00000000000' || i)::uuid, '${FRESH}', 'completed', '2025-01-01', '2025-02-01', '2025-03-01'
+     from   unnest(array[2, 9, 4]) as i`,
+    async () => {
+      for (let i = 0; i < 3; i++) {
+        assert.equal(jobId(await ask(fresh)), "c0000000-0000-4000-8000-000000000009");
+      }
+    },
+  ));
+
+Deno.test("a finished job gives way to a new active one", () =>
+  withJobs(
+    `insert into public.historical_sync_jobs (agency_id, date_from, date_to) values ('${LAKESIDE}', '2025-01-01', '2025-02-01')`,
+    async () => {
+      const { body } = await ask(finished);
+      assert.equal((body as { active: boolean }).active, true);
+    },
+  ));
+
+Deno.test("403 if the authenticated user is not associated with an agency", async () => {
+  const { status, text } = await ask(nobody);
+  assert.equal(status, 403);
+  assert.equal(text, '{"error":"Your user account is not associated with an agency.","code":"forbidden"}');
+});
+
+Deno.test("403 if the authenticated user has no row in users", async () => {
+  await stack.sql("delete from public.users where id = 'b0000000-0000-4000-8000-000000000004'");
+  try {
+    assert.equal((await ask(nobody)).status, 403);
+  } finally {
+    await stack.sql("insert into public.users (id) values ('b0000000-0000-4000-8000-000000000004')");
+  }
+});
+
+Deno.test("OPTIONS answers the preflight with 204, no body and a day of Access-Control-Max-Age", async () => {
+  const { status, headers } = await ask(undefined, { method: "OPTIONS" });
+  assert.equal(status, 204);
+  assert.equal(headers.get("Access-Control-Max-Age"), "86400");
+});
+
+Deno.test("the preflight allows every header that supabase-js sends", async () => {
+  const { headers } = await ask(undefined, { method: "OPTIONS" });
+  const allowed = (headers.get("Access-Control-Allow-Headers") ?? "").split(", ");
+  for (const name of ["authorization", "apikey", "x-client-info", "content-type"]) {
+    assert(allowed.includes(name), name);
+  }
+});
+
+for (const method of ["POST", "PUT", "PATCH", "DELETE", "PROPFIND"]) {
+  Deno.test(`405 if the HTTP method is ${method}, before the token is looked at`, async () => {
+    for (const token of [undefined, "nonsense", importing]) {
+      const { status, headers } = await ask(token, { method });
+      assert.equal(status, 405);
+      assert.equal(headers.get("Allow"), "GET, OPTIONS");
+    }
+  });
+}
+
+Deno.test("405 if the HTTP method is HEAD, with the headers and no body", async () => {
+  const response = await fetch(stack.functionUrl, { method: "HEAD", headers: { "apikey": PUBLISHABLE_KEY } });
+  assert.equal(response.status, 405);
+  assert.equal(response.headers.get("Allow"), "GET, OPTIONS");
+  assert.equal(response.headers.get("Access-Control-Allow-Origin"), "*");
+  assert.equal(await response.text(), "");
+});
+
+Deno.test("a query string is ignored", async () => {
+  const plain = await ask(finished);
+  const other = await poll(
+    `${stack.functionUrl}?agency_id=${HARBOUR}&p_agency_id=${HARBOUR}&select=*`,
+    finished,
+  );
+  assert.equal(other.text, plain.text);
+});
+
+Deno.test("a body of a GET is ignored", async () => {
+  // fetch sends no body with GET, a socket does.
+  const { hostname, port } = new URL(stack.function.url());
+  const connection = await Deno.connect({ hostname, port: Number(port) });
+  const body = `{"p_agency_id":"${HARBOUR}"}`;
+  await connection.write(new TextEncoder().encode(
+    `GET /get-sync-status HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${fresh}\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  ));
+  const answer = await new Response(connection.readable).text();
+  assert.match(answer, /^HTTP\/1\.1 200 /);
+  assert.match(answer, /\{"active":false,"recent_job":null\}$/);
+});
+
+Deno.test("supabase-js reads the status with functions.invoke", async () => {
+  const supabase = createClient(stack.url, PUBLISHABLE_KEY, {
+    auth: { persistSession: false, autoRefreshToken: false },
+  });
+  await supabase.auth.signInWithPassword({ email: "finished@example.com", password: "sync-status-demo" });
+  const { data, error } = await supabase.functions.invoke("get-sync-status", { method: "GET" });
+  assert.equal(error, null);
+  assert.equal(data.recent_job.status, "completed");
+});
+
+Deno.test("supabase-js that is not signed in is told 401", async () => {
+  const supabase = createClient(stack.url, PUBLISHABLE_KEY, {
+    auth: { persistSession: false, autoRefreshToken: false },
+  });
+  const { error } = await supabase.functions.invoke("get-sync-status", { method: "GET" });
+  assert.equal((await keepsContract(error.context)).status, 401);
+});

@@ -1,0 +1,78 @@
+/** How the function starts: from the environment, or not at all and with one clear sentence. */
+
+import assert from "node:assert/strict";
+import { ENV_NAMES, startFunction } from "../local/function_process.ts";
+import { startFakeUpstream, TOKEN } from "./fake_upstream.ts";
+import { poll } from "./helpers.ts";
+
+const upstream = await startFakeUpstream();
+Deno.test.afterAll(() => upstream.stop());
+
+const SUPABASE_URL = upstream.url;
+
+type Env = Partial<Record<typeof ENV_NAMES[number], string>>;
+
+const KEYS: [string, Env, string][] = [
+  ["SUPABASE_PUBLISHABLE_KEYS, entry default, before all others", {
+    SUPABASE_PUBLISHABLE_KEYS: '{"mobile":"m","default":"dictionary"}',
+    SUPABASE_PUBLISHABLE_KEY: "single",
+    SUPABASE_ANON_KEY: "anon",
+  }, "dictionary"],
+  ["SUPABASE_PUBLISHABLE_KEY before the legacy key", {
+    SUPABASE_PUBLISHABLE_KEY: "single",
+    SUPABASE_ANON_KEY: "anon",
+  }, "single"],
+  ["SUPABASE_PUBLISHABLE_KEY where the dictionary has no default", {
+    SUPABASE_PUBLISHABLE_KEYS: "{}",
+    SUPABASE_PUBLISHABLE_KEY: "single",
+  }, "single"],
+  ["the legacy SUPABASE_ANON_KEY where the others are empty", {
+    SUPABASE_PUBLISHABLE_KEYS: "",
+    SUPABASE_PUBLISHABLE_KEY: "",
+    SUPABASE_ANON_KEY: "anon",
+  }, "anon"],
+];
+for (const [what, env, key] of KEYS) {
+  Deno.test(`the function uses ${what}`, async () => {
+    upstream.reset();
+    const fn = await startFunction({ env: { SUPABASE_URL, ...env } });
+    try {
+      assert.equal((await poll(fn.url(), TOKEN)).status, 200);
+      assert.deepEqual(new Set(upstream.requests.map(({ headers }) => headers["apikey"])), new Set([key]));
+    } finally {
+      await fn.stop();
+    }
+  });
+}
+
+const REFUSALS: [string, Env, string][] = [
+  ["SUPABASE_URL", { SUPABASE_ANON_KEY: "anon" }, "get-sync-status cannot start: SUPABASE_URL is not set."],
+  [
+    "SUPABASE_URL where it is empty",
+    { SUPABASE_URL: "", SUPABASE_ANON_KEY: "anon" },
+    "get-sync-status cannot start: SUPABASE_URL is not set.",
+  ],
+  [
+    "SUPABASE_URL where it is no address",
+    { SUPABASE_URL: "project", SUPABASE_ANON_KEY: "anon" },
+    "get-sync-status cannot start: SUPABASE_URL is not an http(s) address.",
+  ],
+  [
+    "the keys",
+    { SUPABASE_URL, SUPABASE_ANON_KEY: "" },
+    "get-sync-status cannot start: none of SUPABASE_PUBLISHABLE_KEYS (entry default), SUPABASE_PUBLISHABLE_KEY and SUPABASE_ANON_KEY is set.",
+  ],
+  [
+    "SUPABASE_PUBLISHABLE_KEYS where it is no dictionary",
+    { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS: "sb_publishable_x" },
+    "get-sync-status cannot start: SUPABASE_PUBLISHABLE_KEYS is not a JSON dictionary of keys.",
+  ],
+];
+for (const [what, env, sentence] of REFUSALS) {
+  Deno.test(`the function stops with one sentence that names ${what}`, async () => {
+    await assert.rejects(startFunction({ env }), (error: Error) => {
+      assert.equal(error.message, sentence);
+      return true;
+    });
+  });
+}

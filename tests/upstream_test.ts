@@ -1,0 +1,315 @@
+/** What the function asks of Auth and PostgREST, and what it makes of their answers. */
+
+import assert from "node:assert/strict";
+import { startFunction } from "../local/function_process.ts";
+import {
+  ACTIVE_ROW,
+  AGENCY,
+  answer,
+  authError,
+  KEY,
+  postgrestError,
+  RECENT_ROW,
+  type Responder,
+  rows,
+  startFakeUpstream,
+  TOKEN,
+  USER,
+} from "./fake_upstream.ts";
+import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, poll } from "./helpers.ts";
+
+const upstream = await startFakeUpstream();
+const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
+Deno.test.afterAll(async () => {
+  await fn.stop();
+  await upstream.stop();
+});
+
+const ask = (init?: RequestInit) => poll(fn.url(), TOKEN, init);
+const steps = () => upstream.requests.map(({ step }) => step);
+
+/** The one line that the poll at hand must have logged. */
+async function loggedFor(requestId: string | null): Promise<Record<string, unknown>> {
+  for (let i = 0; i < 200; i++) {
+    const lines = fn.output.filter((line) => line.includes(requestId ?? "no id"));
+    if (lines[0]) {
+      assert.equal(lines.length, 1);
+      return JSON.parse(lines[0]);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error("nothing was logged");
+}
+
+async function is500(): Promise<Record<string, unknown>> {
+  const { status, body, headers } = await ask();
+  assert.equal(status, 500);
+  assert.deepEqual(body, {
+    error: "The sync status could not be determined. Please try again.",
+    code: "internal_error",
+  });
+  return await loggedFor(headers.get("X-Request-Id"));
+}
+
+Deno.test("PostgREST's bytes of an active job come out as the spec's first example", async () => {
+  upstream.reset();
+  const { text } = await ask();
+  assert.equal(text, JSON.stringify(JSON.parse(ACTIVE_EXAMPLE.replace("uuid", ACTIVE_ROW.id))));
+});
+
+Deno.test("PostgREST's bytes of a finished job come out as the spec's second example", async () => {
+  upstream.reset({ get_active_sync_job: rows() });
+  const { text } = await ask();
+  assert.equal(text, JSON.stringify(JSON.parse(IDLE_EXAMPLE.replace("uuid", RECENT_ROW.id))));
+});
+
+Deno.test("a column that the contract does not name never leaves the function", async () => {
+  upstream.reset({ get_active_sync_job: rows({ api_secret: "s3cret", ...ACTIVE_ROW }) });
+  assert.equal((await ask()).text.includes("s3cret"), false);
+});
+
+Deno.test("an active poll takes three upstream requests, an idle one four", async () => {
+  upstream.reset();
+  await ask();
+  assert.deepEqual(steps().sort(), ["auth.getUser", "get_active_sync_job", "users"]);
+  upstream.reset({ get_active_sync_job: rows() });
+  await ask();
+  assert.deepEqual(steps().sort(), ["auth.getUser", "get_active_sync_job", "historical_sync_jobs", "users"]);
+});
+
+Deno.test("an active poll takes one round trip, an idle one two", async () => {
+  const delayMs = 60;
+  async function median(): Promise<number> {
+    const times: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      const before = performance.now();
+      await ask();
+      times.push(performance.now() - before);
+    }
+    return times.sort((a, b) => a - b)[4] ?? NaN;
+  }
+  upstream.reset();
+  upstream.delayMs = delayMs;
+  const active = await median();
+  assert(active <= 1.2 * delayMs, `active: ${active} ms`);
+  upstream.respond.get_active_sync_job = rows();
+  const idle = await median();
+  assert(idle <= 2.2 * delayMs, `idle: ${idle} ms`);
+});
+
+Deno.test("every upstream request is a GET with the publishable key and the caller's own token", async () => {
+  upstream.reset({ get_active_sync_job: rows() });
+  await ask();
+  assert.equal(upstream.requests.length, 4);
+  for (const { method, headers } of upstream.requests) {
+    assert.equal(method, "GET");
+    assert.equal(headers["apikey"], KEY);
+    assert.equal(headers["authorization"], `Bearer ${TOKEN}`);
+  }
+});
+
+Deno.test("the RPC is called without an argument, the fallback with the agency from users", async () => {
+  upstream.reset({ get_active_sync_job: rows() });
+  await ask();
+  const url = (step: string) => upstream.requests.find((request) => request.step === step)?.url;
+  assert.equal(url("users")?.searchParams.get("id"), `eq.${USER}`);
+  assert.equal(url("get_active_sync_job")?.searchParams.has("p_agency_id"), false);
+  const fallback = url("historical_sync_jobs")?.searchParams;
+  assert.equal(fallback?.get("agency_id"), `eq.${AGENCY}`);
+  assert.equal(fallback?.get("status"), "in.(completed,failed,cancelled)");
+  assert.equal(fallback?.get("order"), "created_at.desc,id.desc");
+  assert.equal(fallback?.get("limit"), "1");
+});
+
+Deno.test("a token that names no user, a preflight and a wrong method ask nothing of the upstream", async () => {
+  upstream.reset();
+  assert.equal((await poll(fn.url(), "nonsense")).status, 401);
+  assert.equal((await poll(fn.url(), KEY)).status, 401);
+  assert.equal((await ask({ method: "OPTIONS" })).status, 204);
+  assert.equal((await ask({ method: "POST", body: "{}" })).status, 405);
+  assert.deepEqual(upstream.requests, []);
+});
+
+for (
+  const [code, status] of [
+    ["bad_jwt", 403],
+    ["bad_jwt", 400],
+    ["no_authorization", 401],
+    ["user_not_found", 403],
+    ["user_banned", 403],
+    ["session_not_found", 403],
+    ["session_expired", 403],
+  ] as const
+) {
+  Deno.test(`401 when Auth says ${code} (${status})`, async () => {
+    upstream.reset({ "auth.getUser": authError(status, code) });
+    assert.equal((await ask()).status, 401);
+  });
+}
+
+Deno.test("401 when Auth answers with a user who is banned", async () => {
+  const banned = (until: string) => answer(200, JSON.stringify({ id: USER, banned_until: until }));
+  upstream.reset({ "auth.getUser": banned("2999-01-01T00:00:00Z") });
+  assert.equal((await ask()).status, 401);
+  upstream.reset({ "auth.getUser": banned("2020-01-01T00:00:00Z") });
+  assert.equal((await ask()).status, 200);
+});
+
+const OUTAGES: [string, Responder][] = [
+  ["429 over_request_rate_limit", authError(429, "over_request_rate_limit")],
+  ["500 unexpected_failure", authError(500, "unexpected_failure")],
+  ["504 request_timeout", authError(504, "request_timeout")],
+  ["401 of the gateway, for an API key that was rotated", answer(401, '{"message":"Invalid API key"}')],
+  [
+    "401 with an HTML page",
+    answer(401, "<html>Sign in to the proxy</html>", { "Content-Type": "text/html" }),
+  ],
+  ["403 with an HTML page", answer(403, "<html>Blocked</html>", { "Content-Type": "text/html" })],
+  ["200 with an HTML page", answer(200, "<html>Maintenance</html>", { "Content-Type": "text/html" })],
+  ["200 with no body", answer(200, "")],
+  ["200 with null", answer(200, "null")],
+  ["200 with another user", answer(200, '{"id":"b0000000-0000-4000-8000-000000000002"}')],
+];
+for (const [what, respond] of OUTAGES) {
+  Deno.test(`500, not 401, when Auth answers ${what}`, async () => {
+    upstream.reset({ "auth.getUser": respond });
+    assert.equal((await is500()).step, "auth.getUser");
+  });
+}
+
+for (const step of ["users", "get_active_sync_job", "historical_sync_jobs"] as const) {
+  const faults: [string, Responder][] = [
+    ["401 PGRST303 (the token expired on the way)", postgrestError(401, "PGRST303")],
+    ["403 42501 (a grant is missing)", postgrestError(403, "42501")],
+    ["404 PGRST202 (a migration is missing)", postgrestError(404, "PGRST202")],
+    ["404 with an empty list", answer(404, "[]")],
+    ["404 with no body", answer(404, "")],
+    ["500 XX000", postgrestError(500, "XX000")],
+    ["503 PGRST002 (the database is down)", postgrestError(503, "PGRST002")],
+    ["502 with an HTML page", answer(502, "<html>Bad gateway</html>", { "Content-Type": "text/html" })],
+    ["200 with an HTML page", answer(200, "<html>Maintenance</html>", { "Content-Type": "text/html" })],
+    ["200 with half a row", answer(200, '[{"agency_id":')],
+    ["200 with no body", answer(200, "")],
+    ["200 with an object instead of a list", answer(200, "{}")],
+    ["200 with a row of another shape", rows({ name: "Harbour Calls" })],
+    [
+      "200 with two rows where one is due",
+      step === "users"
+        ? rows({ agency_id: AGENCY }, { agency_id: AGENCY })
+        : step === "get_active_sync_job"
+        ? rows(ACTIVE_ROW, ACTIVE_ROW)
+        : rows(RECENT_ROW, RECENT_ROW),
+    ],
+    ["a redirect", answer(302, "", { "Location": "/elsewhere" })],
+    ["a connection that breaks", (response) => response.destroy()],
+  ];
+  for (const [what, respond] of faults) {
+    Deno.test(`500, with a line in the log, when ${step} answers ${what}`, async () => {
+      upstream.reset({ get_active_sync_job: rows(), [step]: respond });
+      assert.equal((await is500()).step, step);
+    });
+  }
+}
+
+Deno.test("500 when the active job is of another agency", async () => {
+  upstream.reset({
+    get_active_sync_job: rows({ ...ACTIVE_ROW, agency_id: "a0000000-0000-4000-8000-000000000002" }),
+  });
+  assert.equal((await is500()).reason, "the answer is another agency's");
+});
+
+Deno.test("500 when the most recent job is of another agency", async () => {
+  upstream.reset({
+    get_active_sync_job: rows(),
+    historical_sync_jobs: rows({ ...RECENT_ROW, agency_id: "a0000000-0000-4000-8000-000000000002" }),
+  });
+  assert.equal((await is500()).reason, "the answer is another agency's");
+});
+
+Deno.test("a redirect is not followed, so that nobody is handed the token", async () => {
+  upstream.reset({ users: answer(307, "", { "Location": `${upstream.url}/rest/v1/elsewhere` }) });
+  await is500();
+  assert.equal(upstream.requests.some(({ url }) => url.pathname.endsWith("/elsewhere")), false);
+});
+
+Deno.test("the log line names the step, the upstream's status and code, the duration and the request", async () => {
+  upstream.reset({ get_active_sync_job: postgrestError(404, "PGRST202") });
+  const line = await is500();
+  assert.deepEqual({ ...line, request_id: typeof line.request_id, duration_ms: typeof line.duration_ms }, {
+    level: "error",
+    function: "get-sync-status",
+    request_id: "string",
+    step: "get_active_sync_job",
+    reason: "the request failed",
+    upstream_status: 404,
+    upstream_code: "PGRST202",
+    duration_ms: "number",
+  });
+});
+
+const hang: Responder = () => {};
+
+for (const step of ["auth.getUser", "users", "get_active_sync_job", "historical_sync_jobs"] as const) {
+  Deno.test(`500 within 10 s when ${step} never answers`, async () => {
+    upstream.reset({ get_active_sync_job: rows(), [step]: hang });
+    const before = performance.now();
+    assert.equal((await is500()).step, step);
+    assert(performance.now() - before < 10_000);
+  });
+}
+
+Deno.test("500 within 10 s when an answer comes byte by byte", async () => {
+  const timers: ReturnType<typeof setInterval>[] = [];
+  upstream.reset({
+    users: (response) => {
+      response.writeHead(200, { "Content-Type": "application/json" });
+      timers.push(setInterval(() => response.write(" "), 100));
+    },
+  });
+  const before = performance.now();
+  assert.equal((await is500()).step, "users");
+  assert(performance.now() - before < 10_000);
+  for (const timer of timers) clearInterval(timer);
+});
+
+Deno.test("401 does not wait for the other requests, and gives them up", async () => {
+  upstream.reset({ "auth.getUser": authError(403, "bad_jwt"), users: hang, get_active_sync_job: hang });
+  assert.equal((await ask()).status, 401);
+  while (upstream.abandoned.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(upstream.abandoned.sort(), ["get_active_sync_job", "users"]);
+});
+
+Deno.test("a client that goes away cancels every upstream request, and is no failure", async () => {
+  upstream.reset({ "auth.getUser": hang, users: hang, get_active_sync_job: hang });
+  const logged = fn.output.length;
+  const client = new AbortController();
+  const gone = ask({ signal: client.signal }).catch((error) => error.name);
+  while (upstream.requests.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  client.abort();
+  assert.equal(await gone, "AbortError");
+  while (upstream.abandoned.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  upstream.reset();
+  assert.equal((await ask()).status, 200);
+  assert.deepEqual(fn.output.slice(logged), []);
+});
+
+Deno.test("500 when nothing listens at the upstream's address", async () => {
+  const nowhere = await startFunction({
+    env: { SUPABASE_URL: "http://127.0.0.1:9", SUPABASE_ANON_KEY: KEY },
+  });
+  try {
+    assert.equal((await poll(nowhere.url(), TOKEN)).status, 500);
+  } finally {
+    await nowhere.stop();
+  }
+});
+
+// Last, when everything above has been logged.
+Deno.test("no token, key or header ever reaches the log", () => {
+  const written = fn.output.join("\n");
+  assert(fn.output.length > 50, "the failures above were logged");
+  assert.equal(written.includes(KEY), false);
+  for (const part of TOKEN.split(".")) assert.equal(written.includes(part), false);
+  assert.doesNotMatch(written, /authorization|bearer|apikey/i);
+  for (const line of fn.output.filter((line) => !line.startsWith("Listening on"))) JSON.parse(line);
+});
