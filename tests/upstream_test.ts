@@ -125,6 +125,7 @@ Deno.test("a token that names no user, a preflight and a wrong method ask nothin
   upstream.reset();
   assert.equal((await poll(fn.url(), "nonsense")).status, 401);
   assert.equal((await poll(fn.url(), KEY)).status, 401);
+  assert.equal((await poll(fn.url(), TOKEN + "A".repeat(20_000))).status, 401);
   assert.equal((await ask({ method: "OPTIONS" })).status, 204);
   assert.equal((await ask({ method: "POST", body: "{}" })).status, 405);
   assert.deepEqual(upstream.requests, []);
