@@ -127,7 +127,7 @@ export type Database = {
           "started_at": string | null;
           "status": Database["public"]["Enums"]["sync_job_status"];
           "total_calls": number | null;
-        };
+        }[];
         SetofOptions: {
           from: "*";
           to: "historical_sync_jobs";

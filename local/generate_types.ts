@@ -1,0 +1,68 @@
+/**
+ * `deno task gen:types`: writes database.types.ts with the Supabase CLI, from
+ * the migrations, without Docker: PGlite serves PostgreSQL's wire protocol.
+ *
+ * @module
+ */
+
+import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { PGlite } from "@electric-sql/pglite";
+import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
+import { migrations, platformSql } from "./platform.ts";
+
+/** The file that the function's client is typed with. */
+export const TYPES_FILE = new URL(
+  "../supabase/functions/get-sync-status/database.types.ts",
+  import.meta.url,
+);
+
+/**
+ * Generates the types of schema public as the migrations make it, formatted.
+ *
+ * @throws {Error} with the CLI's own words when it fails
+ */
+export async function generateTypes(): Promise<string> {
+  const database = await PGlite.create();
+  await database.exec(await platformSql());
+  for (const { sql } of await migrations()) await database.exec(sql);
+
+  const server = new PGLiteSocketServer({ db: database, host: "127.0.0.1", port: 0 });
+  await server.start();
+  try {
+    const remote = `postgresql://postgres:postgres@${server.getServerConn()}/postgres?sslmode=disable`;
+    const generated = await run("npx", [
+      "-y",
+      "supabase@3.1.0",
+      "gen",
+      "types",
+      `--remote=${remote}`,
+      "--yes",
+      "--schema",
+      "public",
+    ]);
+    return await run(Deno.execPath(), ["fmt", "--ext", "ts", "--line-width", "110", "-"], generated);
+  } finally {
+    await server.stop();
+    await database.close();
+    Deno.exitCode = 0;
+  }
+}
+
+/** Runs a command to its end and gives what it wrote to stdout. */
+async function run(command: string, args: string[], input = ""): Promise<string> {
+  const child = spawn(command, args);
+  child.stdin.end(input);
+  const [stdout, stderr, code] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise<number | null>((resolve) => child.once("close", resolve)),
+  ]);
+  if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${stderr}`);
+  return stdout;
+}
+
+if (import.meta.main) {
+  await Deno.writeTextFile(TYPES_FILE, await generateTypes());
+  Deno.exit(0);
+}

@@ -1,0 +1,64 @@
+/**
+ * Runs the pgTAP files of supabase/tests on PGlite and reports each assertion
+ * as a test of its own. `supabase test db` runs the same files on the Docker stack.
+ */
+
+import { PGlite } from "@electric-sql/pglite";
+import { pgtap } from "@electric-sql/pglite-pgtap";
+import { migrations, platformSql } from "../local/platform.ts";
+
+const FOLDER = new URL("../supabase/tests/", import.meta.url);
+
+const database = await PGlite.create({ extensions: { pgtap } });
+await database.exec(await platformSql());
+for (const { sql } of await migrations()) await database.exec(sql);
+await database.exec("create extension pgtap");
+
+const files = (await Array.fromAsync(Deno.readDir(FOLDER))).map(({ name }) => name).sort();
+for (const file of files) {
+  for (const { name, problem } of await run(await Deno.readTextFile(new URL(file, FOLDER)))) {
+    Deno.test(`${file}: ${name}`, () => {
+      if (problem !== undefined) throw new Error(problem);
+    });
+  }
+}
+await database.close();
+Deno.exitCode = 0;
+
+interface Assertion {
+  name: string;
+  /** What pgTAP says of it when it does not hold. */
+  problem?: string;
+}
+
+/** Runs one file and reads its Test Anything Protocol (https://testanything.org). */
+async function run(sql: string): Promise<Assertion[]> {
+  const lines: string[] = [];
+  const assertions: Assertion[] = [];
+  try {
+    for (const { rows } of await database.exec(sql, { rowMode: "array" })) {
+      for (const [text] of rows as unknown as unknown[][]) {
+        if (typeof text === "string") lines.push(...text.split("\n"));
+      }
+    }
+  } catch (error) {
+    assertions.push({ name: "runs to its end", problem: String(error) });
+    await database.exec("rollback");
+  }
+  const planned = Number(lines.map((line) => /^1\.\.(\d+)$/.exec(line)?.[1]).find(Boolean));
+  for (const [index, line] of lines.entries()) {
+    const [, not, name] = /^(not )?ok \d+ - (.*)$/.exec(line) ?? [];
+    if (name === undefined) continue;
+    const remarks = lines.slice(
+      index + 1,
+      lines.findIndex((next, at) => at > index && !next.startsWith("#")),
+    );
+    assertions.push(not ? { name, problem: remarks.join("\n") || line } : { name });
+  }
+  const said = assertions.length;
+  assertions.push({
+    name: `makes the ${planned} assertions that it plans`,
+    problem: said === planned ? undefined : `it made ${said}`,
+  });
+  return assertions;
+}
