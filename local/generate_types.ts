@@ -5,11 +5,10 @@
  * @module
  */
 
-import { spawn } from "node:child_process";
-import { text } from "node:stream/consumers";
 import { PGlite } from "@electric-sql/pglite";
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
 import { migrations, platformSql } from "./platform.ts";
+import { run } from "./run.ts";
 
 /** The file that the function's client is typed with. */
 export const TYPES_FILE = new URL(
@@ -47,19 +46,6 @@ export async function generateTypes(): Promise<string> {
     await database.close();
     Deno.exitCode = 0;
   }
-}
-
-/** Runs a command to its end and gives what it wrote to stdout. */
-async function run(command: string, args: string[], input = ""): Promise<string> {
-  const child = spawn(command, args);
-  child.stdin.end(input);
-  const [stdout, stderr, code] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    new Promise<number | null>((resolve) => child.once("close", resolve)),
-  ]);
-  if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${stderr}`);
-  return stdout;
 }
 
 if (import.meta.main) {

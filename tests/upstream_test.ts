@@ -17,7 +17,7 @@ import {
   TOKEN,
   USER,
 } from "./fake_upstream.ts";
-import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, poll } from "./helpers.ts";
+import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, poll, until } from "./helpers.ts";
 
 const upstream = await startFakeUpstream();
 const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
@@ -31,15 +31,10 @@ const steps = () => upstream.requests.map(({ step }) => step);
 
 /** The one line that the poll at hand must have logged. */
 async function loggedFor(requestId: string | null): Promise<Record<string, unknown>> {
-  for (let i = 0; i < 200; i++) {
-    const lines = fn.output.filter((line) => line.includes(requestId ?? "no id"));
-    if (lines[0]) {
-      assert.equal(lines.length, 1);
-      return JSON.parse(lines[0]);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error("nothing was logged");
+  const lines = () => fn.output.filter((line) => line.includes(requestId ?? "no id"));
+  await until(() => lines().length > 0);
+  assert.equal(lines().length, 1);
+  return JSON.parse(lines()[0] ?? "");
 }
 
 async function is500(): Promise<Record<string, unknown>> {
@@ -273,7 +268,7 @@ Deno.test("500 within 10 s when an answer comes byte by byte", async () => {
 Deno.test("401 does not wait for the other requests, and gives them up", async () => {
   upstream.reset({ "auth.getUser": authError(403, "bad_jwt"), users: hang, get_active_sync_job: hang });
   assert.equal((await ask()).status, 401);
-  while (upstream.abandoned.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => upstream.abandoned.length === 2);
   assert.deepEqual(upstream.abandoned.sort(), ["get_active_sync_job", "users"]);
 });
 
@@ -282,10 +277,10 @@ Deno.test("a client that goes away cancels every upstream request, and is no fai
   const logged = fn.output.length;
   const client = new AbortController();
   const gone = ask({ signal: client.signal }).catch((error) => error.name);
-  while (upstream.requests.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => upstream.requests.length === 3);
   client.abort();
   assert.equal(await gone, "AbortError");
-  while (upstream.abandoned.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => upstream.abandoned.length === 3);
   upstream.reset();
   assert.equal((await ask()).status, 200);
   assert.deepEqual(fn.output.slice(logged), []);
