@@ -1,6 +1,6 @@
 /**
  * Auth and PostgREST as the function sees them, in their exact bytes, for what
- * the local stack cannot do: faults, latency, PostgREST's timestamp format.
+ * the local stack cannot do: faults, PostgREST's timestamp format.
  *
  * @module
  */
@@ -14,10 +14,15 @@ export const USER = "b0000000-0000-4000-8000-000000000001";
 export const AGENCY = "a0000000-0000-4000-8000-000000000001";
 export const KEY = "sb_publishable_fake";
 
-/** A token of {@link USER}; the fake verifies no signature. */
-export const TOKEN = await new SignJWT({ sub: USER, role: "authenticated" })
-  .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-  .sign(new TextEncoder().encode("the fake upstream does not look"));
+/** A token with this subject; the fake verifies no signature. */
+export function tokenOf(sub: string): Promise<string> {
+  return new SignJWT({ sub, role: "authenticated" })
+    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+    .sign(new TextEncoder().encode("the fake upstream does not look"));
+}
+
+/** A token of {@link USER}. */
+export const TOKEN = await tokenOf(USER);
 
 const PATHS: Record<string, Step> = {
   "/auth/v1/user": "auth.getUser",
@@ -125,8 +130,6 @@ export interface FakeUpstream {
   requests: { step: Step | undefined; method: string; url: URL; headers: IncomingMessage["headers"] }[];
   /** Requests that the client gave up before they were answered. */
   abandoned: Step[];
-  /** Milliseconds before each answer. */
-  delayMs: number;
   /** Back to healthy, with nothing recorded. */
   reset(changes?: Partial<Record<Step, Responder>>): void;
   stop(): Promise<void>;
@@ -142,8 +145,7 @@ export async function startFakeUpstream(): Promise<FakeUpstream> {
       if (!response.writableFinished && step) fake.abandoned.push(step);
     });
     const respond = step ? fake.respond[step] : answer(404, "{}");
-    if (fake.delayMs) setTimeout(() => respond(response, request), fake.delayMs);
-    else respond(response, request);
+    respond(response, request);
   });
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -153,12 +155,10 @@ export async function startFakeUpstream(): Promise<FakeUpstream> {
     respond: { ...HEALTHY },
     requests: [],
     abandoned: [],
-    delayMs: 0,
     reset(changes = {}) {
       fake.respond = { ...HEALTHY, ...changes };
       fake.requests = [];
       fake.abandoned = [];
-      fake.delayMs = 0;
     },
     stop() {
       server.closeAllConnections();

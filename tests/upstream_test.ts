@@ -15,6 +15,7 @@ import {
   rows,
   startFakeUpstream,
   TOKEN,
+  tokenOf,
   USER,
 } from "./fake_upstream.ts";
 import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, poll, until } from "./helpers.ts";
@@ -118,6 +119,7 @@ Deno.test("a token that names no user, a preflight and a wrong method ask nothin
   assert.equal((await poll(fn.url(), "nonsense")).status, 401);
   assert.equal((await poll(fn.url(), KEY)).status, 401);
   assert.equal((await poll(fn.url(), TOKEN + "A".repeat(20_000))).status, 401);
+  assert.equal((await poll(fn.url(), await tokenOf("1 or 1=1"))).status, 401);
   assert.equal((await ask({ method: "OPTIONS" })).status, 204);
   assert.equal((await ask({ method: "POST", body: "{}" })).status, 405);
   assert.deepEqual(upstream.requests, []);

@@ -1,0 +1,207 @@
+/**
+ * What the two job queries cost as the tables grow: plan, buffers and time, as
+ * the API runs them (role authenticated, claims set, row-level security on).
+ *
+ * On the server that DATABASE_URL names (a throwaway one: a database is made
+ * and dropped there), up to ten million jobs; without it on PGlite, with what
+ * fits a minute.
+ *
+ * @module
+ */
+
+import { PGlite } from "@electric-sql/pglite";
+import postgres from "postgres";
+import { z } from "zod";
+import { migrations, platformSql } from "../local/platform.ts";
+
+/** The largest and the smallest size may differ by this factor in buffers. */
+const FLAT = 1.2;
+
+const SAMPLES = 41;
+
+/** Jobs in the table and agencies they are spread over. */
+const SIZES = [
+  { jobs: 10_000, agencies: 1_000 },
+  { jobs: 100_000, agencies: 10_000 },
+  { jobs: 1_000_000, agencies: 100_000 },
+  { jobs: 10_000_000, agencies: 100_000 },
+];
+
+/** Runs a script; gives the rows of its last statement. */
+type Run = (script: string) => Promise<Record<string, unknown>[]>;
+
+const node = z.object({
+  "Node Type": z.string(),
+  "Index Name": z.string().optional(),
+  "Shared Hit Blocks": z.number(),
+  "Shared Read Blocks": z.number(),
+  get Plans(): z.ZodOptional<z.ZodArray<typeof node>> {
+    return z.array(node).optional();
+  },
+});
+const explained = z.tuple([z.object({ "Plan": node, "Execution Time": z.number() })]);
+
+const COLUMNS =
+  "agency_id, id, status, date_from, date_to, total_calls, processed_calls, imported_calls, skipped_calls, failed_calls";
+
+const CLAIMS = (user: number) => `{"role": "authenticated", "sub": "${uuid("b", user)}"}`;
+
+/** The same user and agency have the same number. */
+function uuid(kind: "a" | "b", number: number): string {
+  return `${kind}0000000-0000-4000-8000-${number.toString(16).padStart(12, "0")}`;
+}
+
+/** PostgREST's way to make one JSON body of a query's rows. */
+const asBody = (query: string) =>
+  `with pgrst_source as (${query})
+  select coalesce(json_agg(_postgrest_t), '[]') from (select * from pgrst_source) as _postgrest_t`;
+
+const QUERIES = {
+  "RPC": (_agency: string) =>
+    asBody(`select ${COLUMNS}, started_at, last_activity_at from public.get_active_sync_job()`),
+  "fallback": (agency: string) =>
+    asBody(`select ${COLUMNS}, created_at from public.historical_sync_jobs
+      where agency_id = '${agency}' and status = any ('{completed,failed,cancelled}')
+      order by created_at desc, id desc limit 1`),
+};
+
+/** Adds jobs, agencies and their users up to a size: every tenth agency has an active job. */
+const grow = (from: { jobs: number; agencies: number }, to: { jobs: number; agencies: number }) => `
+  set session_replication_role = replica;
+  insert into auth.users (id, email, is_sso_user)
+  select ('b0000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, i || '@example.test', false
+  from   generate_series(${from.agencies}, ${to.agencies} - 1) as i;
+  insert into public.agencies (id, name)
+  select ('a0000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'Agency ' || i
+  from   generate_series(${from.agencies}, ${to.agencies} - 1) as i;
+  insert into public.users (id, agency_id)
+  select ('b0000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, ('a0000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid
+  from   generate_series(${from.agencies}, ${to.agencies} - 1) as i;
+  insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
+  select ('a0000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'in_progress', '2025-01-01', '2025-03-01'
+  from   generate_series(${from.agencies}, ${to.agencies} - 1) as i
+  where  i % 10 = 0;
+  insert into public.historical_sync_jobs (agency_id, status, date_from, date_to, total_calls, created_at)
+  select ('a0000000-0000-4000-8000-' || lpad(to_hex(i % ${to.agencies}), 12, '0'))::uuid,
+         (array['completed', 'failed', 'cancelled'])[1 + i % 3]::public.sync_job_status,
+         '2025-01-01', '2025-03-01', 1500, '2020-01-01'::timestamptz + i * interval '10 seconds'
+  from   generate_series(${from.jobs}, ${to.jobs} - 1) as i;
+  set session_replication_role = origin;`;
+
+interface Measurement {
+  jobs: number;
+  agencies: number;
+  query: string;
+  plan: string;
+  buffers: number;
+  ms: number;
+}
+
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
+
+/** The scans of a plan, outermost first. */
+function scans(plan: z.infer<typeof node>): string[] {
+  const own = plan["Node Type"].includes("Scan") && plan["Node Type"] !== "Subquery Scan"
+    ? [plan["Index Name"] ? `${plan["Node Type"]} ${plan["Index Name"]}` : plan["Node Type"]]
+    : plan["Node Type"] === "Sort"
+    ? ["Sort"]
+    : [];
+  return [...own, ...(plan.Plans ?? []).flatMap(scans)];
+}
+
+/** Explains a statement as a user of the API runs it. */
+async function explain(run: Run, user: number, statement: string) {
+  const [row] = await run(`begin;
+    select set_config('role', 'authenticated', true), set_config('request.jwt.claims', '${
+    CLAIMS(user)
+  }', true);
+    explain (analyze, buffers, format json) ${statement}`);
+  await run("rollback");
+  const [{ Plan, "Execution Time": ms }] = explained.parse(row?.["QUERY PLAN"]);
+  return {
+    plan: scans(Plan).join(", "),
+    buffers: Plan["Shared Hit Blocks"] + Plan["Shared Read Blocks"],
+    ms,
+  };
+}
+
+/** Measures both queries at each size up to `limit` jobs. */
+async function measure(run: Run, limit: number): Promise<Measurement[]> {
+  await run(await platformSql());
+  for (const { sql } of await migrations()) await run(sql);
+  const [source] = await run("select prosrc from pg_proc where proname = 'get_active_sync_job'");
+  // The RPC is a black box to EXPLAIN; its text, with the argument left out, shows the plan inside.
+  const inside = String(source?.prosrc).replace("p_agency_id", "null::uuid").replace(/;\s*$/, "");
+
+  const measurements: Measurement[] = [];
+  let size = { jobs: 0, agencies: 0 };
+  for (const next of SIZES.filter(({ jobs }) => jobs <= limit)) {
+    await run(grow(size, next));
+    await run("vacuum (analyze)");
+    size = next;
+    for (const [query, statement] of Object.entries(QUERIES)) {
+      const samples: Awaited<ReturnType<typeof explain>>[] = [];
+      for (let i = -5; i < SAMPLES; i++) {
+        // Spread over the table; the RPC is asked by agencies with an active job.
+        const user = Math.floor(((i + 5) / (SAMPLES + 5)) * (size.agencies / 10)) * 10;
+        const sample = await explain(run, user, statement(uuid("a", user)));
+        if (i >= 0) samples.push(sample);
+      }
+      measurements.push({
+        ...size,
+        query,
+        plan: query === "RPC" ? (await explain(run, 0, inside)).plan : samples[0]?.plan ?? "",
+        buffers: median(samples.map(({ buffers }) => buffers)),
+        ms: median(samples.map(({ ms }) => ms)),
+      });
+    }
+  }
+  return measurements;
+}
+
+async function onPostgres(server: string): Promise<Measurement[]> {
+  const admin = postgres(server, { max: 1, onnotice: () => {} });
+  const name = `bench_${crypto.randomUUID().replaceAll("-", "")}`;
+  await admin.unsafe(`create database ${name}`);
+  const url = new URL(server);
+  url.pathname = name;
+  const sql = postgres(url.href, { max: 1, onnotice: () => {} });
+  try {
+    return await measure(async (script) => {
+      const result: unknown = await sql.unsafe(script).simple();
+      const results = Array.isArray(result) ? result : [];
+      const last = results.at(-1);
+      return Array.isArray(last) ? last : results;
+    }, 10_000_000);
+  } finally {
+    await sql.end();
+    await admin.unsafe(`drop database ${name} with (force)`);
+    await admin.unsafe("drop role if exists authenticator, anon, authenticated, service_role");
+    await admin.end();
+  }
+}
+
+async function onPglite(): Promise<Measurement[]> {
+  const database = await PGlite.create();
+  try {
+    return await measure(async (script) => (await database.exec(script)).at(-1)?.rows ?? [], 100_000);
+  } finally {
+    await database.close();
+  }
+}
+
+/** Prints the scale table; ends with 1 when the buffers are not flat or a plan scans or sorts a table. */
+if (import.meta.main) {
+  const server = Deno.env.get("DATABASE_URL");
+  const measurements = server ? await onPostgres(server) : await onPglite();
+  Deno.exitCode = 0;
+  console.log(`Database: ${server ? "PostgreSQL server" : "PGlite (set DATABASE_URL for ten million jobs)"}`);
+  console.table(measurements.map((row) => ({ ...row, ms: Number(row.ms.toFixed(3)) })));
+  for (const query of Object.keys(QUERIES)) {
+    const rows = measurements.filter((row) => row.query === query);
+    const growth = (rows.at(-1)?.buffers ?? NaN) / (rows[0]?.buffers ?? NaN);
+    console.log(`${query}: ${growth.toFixed(2)} times the buffers from the smallest to the largest`);
+    if (!(growth <= FLAT)) Deno.exitCode = 1;
+    if (rows.some(({ plan }) => /Seq Scan|Sort|Bitmap/.test(plan))) Deno.exitCode = 1;
+  }
+}
