@@ -19,8 +19,8 @@ const count = z.int().nonnegative();
  * offset in hours or with minutes, up to six fractional digits) and gives the
  * same instant in UTC with `Z`, fractional seconds only where there are any.
  *
- * No instant RFC 3339 can write (`infinity`, BC, a year beyond 9999) is an
- * issue, not a guess.
+ * What RFC 3339 cannot write (`infinity`, BC, a year beyond 9999) is an issue,
+ * never a guess.
  */
 export const timestamp = z.string()
   .transform((text) => text.replace(" ", "T").replace(/[+-]\d\d$/, "$&:00"))

@@ -9,7 +9,7 @@ import { createClient } from "@supabase/supabase-js";
 import { corsHeaders } from "@supabase/supabase-js/cors";
 import { claims } from "./contract.ts";
 import type { Database } from "./database.types.ts";
-import { Forbidden, getSyncStatus, Unauthorized, UpstreamFailure } from "./sync_status.ts";
+import { getSyncStatus, Refusal, UpstreamFailure } from "./sync_status.ts";
 import type { ErrorBody, ErrorCode } from "./types.ts";
 
 /** What the function needs to know of its Supabase project. */
@@ -96,10 +96,18 @@ export function createHandler(project: Project): (request: Request) => Promise<R
         end.signal,
         () => getSyncStatus(supabase, caller.token, caller.sub),
       );
-      if (status instanceof Unauthorized) return errorResponse("unauthorized", requestId);
-      if (status instanceof Forbidden) return errorResponse("forbidden", requestId);
+      if (status instanceof Refusal) return errorResponse(status.code, requestId);
       if (status instanceof UpstreamFailure) {
-        if (!request.signal.aborted) logFailure(status, requestId, performance.now() - startedAt);
+        // Nobody waits for the answer to a client that is gone, and cancelling is no failure.
+        if (!request.signal.aborted) {
+          logFailure(requestId, {
+            step: status.step,
+            reason: status.reason,
+            upstream_status: status.upstreamStatus,
+            upstream_code: status.upstreamCode,
+            duration_ms: Math.round(performance.now() - startedAt),
+          });
+        }
         return errorResponse("internal_error", requestId);
       }
       return Response.json(status, { headers: { ...HEADERS, "X-Request-Id": requestId } });
@@ -123,13 +131,10 @@ export function createHandler(project: Project): (request: Request) => Promise<R
       if (request.method !== "GET") return errorResponse("method_not_allowed", requestId);
       return await poll(request, requestId);
     } catch (error) {
-      console.error(JSON.stringify({
-        level: "error",
-        function: "get-sync-status",
-        request_id: requestId,
+      logFailure(requestId, {
         step: "handler",
         reason: error instanceof Error ? error.name : "unknown error",
-      }));
+      });
       return errorResponse("internal_error", requestId);
     }
   };
@@ -176,15 +181,8 @@ function errorResponse(code: ErrorCode, requestId: string): Response {
 }
 
 /** One line of JSON per failure to stderr; never a token, a key or a header. */
-function logFailure(failure: UpstreamFailure, requestId: string, durationMs: number): void {
-  console.error(JSON.stringify({
-    level: "error",
-    function: "get-sync-status",
-    request_id: requestId,
-    step: failure.step,
-    reason: failure.reason,
-    upstream_status: failure.upstreamStatus,
-    upstream_code: failure.upstreamCode,
-    duration_ms: Math.round(durationMs),
-  }));
+function logFailure(requestId: string, failure: Record<string, string | number | undefined>): void {
+  console.error(
+    JSON.stringify({ level: "error", function: "get-sync-status", request_id: requestId, ...failure }),
+  );
 }

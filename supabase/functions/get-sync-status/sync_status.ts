@@ -12,11 +12,13 @@ import { activeJobRows, authUser, recentJobRows, userRows } from "./contract.ts"
 import type { Database } from "./database.types.ts";
 import type { SyncStatus } from "./types.ts";
 
-/** Auth does not accept the token: the caller has to sign in again. */
-export class Unauthorized {}
-
-/** The caller is signed in and belongs to no agency. */
-export class Forbidden {}
+/**
+ * Why the caller gets no status: `unauthorized` where Auth does not accept the
+ * token, `forbidden` where the user belongs to no agency.
+ */
+export class Refusal {
+  constructor(readonly code: "unauthorized" | "forbidden") {}
+}
 
 /** The upstream request a failure belongs to. */
 export type Step = "auth.getUser" | "users" | "get_active_sync_job" | "historical_sync_jobs";
@@ -66,7 +68,7 @@ export async function getSyncStatus(
   supabase: SupabaseClient<Database>,
   token: string,
   sub: string,
-): Promise<SyncStatus | Unauthorized | Forbidden | UpstreamFailure> {
+): Promise<SyncStatus | Refusal | UpstreamFailure> {
   const authorization = `Bearer ${token}`;
 
   const verified = verify(supabase, token, sub);
@@ -95,7 +97,7 @@ export async function getSyncStatus(
   const user = await users;
   if (user instanceof UpstreamFailure) return user;
   const agencyId = user[0]?.agency_id;
-  if (!agencyId) return new Forbidden();
+  if (!agencyId) return new Refusal("forbidden");
 
   const active = await activeJobs;
   if (active instanceof UpstreamFailure) return active;
@@ -128,17 +130,17 @@ async function verify(
   supabase: SupabaseClient<Database>,
   token: string,
   sub: string,
-): Promise<Unauthorized | UpstreamFailure | undefined> {
+): Promise<Refusal | UpstreamFailure | undefined> {
   try {
     const { data, error } = await supabase.auth.getUser(token);
-    if (error) return isRefusal(error) ? new Unauthorized() : authFailure(error);
+    if (error) return isRefusal(error) ? new Refusal("unauthorized") : authFailure(error);
 
     const user = authUser.safeParse(data.user);
     if (!user.success) return new UpstreamFailure("auth.getUser", "the answer does not fit the contract");
     if (user.data.id !== sub) return new UpstreamFailure("auth.getUser", "the answer names another user");
 
     const bannedUntil = user.data.banned_until;
-    return bannedUntil && Date.parse(bannedUntil) > Date.now() ? new Unauthorized() : undefined;
+    return bannedUntil && Date.parse(bannedUntil) > Date.now() ? new Refusal("unauthorized") : undefined;
   } catch (error) {
     return new UpstreamFailure("auth.getUser", nameOf(error));
   }
