@@ -12,7 +12,7 @@
 import { PGlite } from "@electric-sql/pglite";
 import postgres from "postgres";
 import { z } from "zod";
-import { migrations, platformSql } from "../local/platform.ts";
+import { projectSql } from "../local/platform.ts";
 
 /**
  * Pages that a thousand times the jobs may add: each query descends into at most
@@ -130,8 +130,7 @@ async function explain(run: Run, user: number, statement: string) {
 
 /** Measures both queries at each size up to `limit` jobs. */
 async function measure(run: Run, limit: number): Promise<Measurement[]> {
-  await run(await platformSql());
-  for (const { sql } of await migrations()) await run(sql);
+  await run(await projectSql());
   const [source] = await run("select prosrc from pg_proc where proname = 'get_active_sync_job'");
   // The RPC is a black box to EXPLAIN; its text, with the argument left out, shows the plan inside.
   const inside = String(source?.prosrc).replace("p_agency_id", "null::uuid").replace(/;\s*$/, "");

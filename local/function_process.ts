@@ -22,7 +22,6 @@ export const ENV_NAMES = [
 export interface FunctionProcess {
   /** Where it answers; another port after each restart by the watcher. */
   url(): string;
-  pid: number;
   /** All lines it has written so far. */
   output: string[];
   /** Ends it and waits until it is gone. */
@@ -38,10 +37,9 @@ export interface FunctionProcess {
  * @throws {Error} with the function's own words when it ends before it listens
  */
 export async function startFunction(
-  { env, watch = false, entrypoint = ENTRYPOINT, onLine }: {
+  { env, watch = false, onLine }: {
     env: Partial<Record<typeof ENV_NAMES[number], string>>;
     watch?: boolean;
-    entrypoint?: URL;
     onLine?: (line: string) => void;
   },
 ): Promise<FunctionProcess> {
@@ -52,7 +50,7 @@ export async function startFunction(
     "--allow-net=127.0.0.1",
     `--allow-env=${ENV_NAMES.join()}`,
     ...(watch ? ["--watch", "--no-clear-screen"] : []),
-    entrypoint.href,
+    ENTRYPOINT.href,
   ], {
     env: {
       ...withoutSupabase(Deno.env.toObject()),
@@ -84,7 +82,6 @@ export async function startFunction(
 
   return {
     url: () => url,
-    pid: child.pid ?? 0,
     output,
     async stop() {
       child.kill("SIGTERM");

@@ -7,7 +7,7 @@
 
 import { PGlite } from "@electric-sql/pglite";
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
-import { migrations, platformSql } from "./platform.ts";
+import { projectSql } from "./platform.ts";
 import { run } from "./run.ts";
 
 /** The file that the function's client is typed with. */
@@ -23,8 +23,7 @@ export const TYPES_FILE = new URL(
  */
 export async function generateTypes(): Promise<string> {
   const database = await PGlite.create();
-  await database.exec(await platformSql());
-  for (const { sql } of await migrations()) await database.exec(sql);
+  await database.exec(await projectSql());
 
   const server = new PGLiteSocketServer({ db: database, host: "127.0.0.1", port: 0 });
   await server.start();
@@ -44,6 +43,7 @@ export async function generateTypes(): Promise<string> {
   } finally {
     await server.stop();
     await database.close();
+    // PGlite's WebAssembly sets this process's exit code.
     Deno.exitCode = 0;
   }
 }

@@ -27,6 +27,11 @@ export async function migrations(): Promise<{ name: string; sql: string }[]> {
   );
 }
 
+/** An empty project with every migration applied, as one script. */
+export async function projectSql(): Promise<string> {
+  return [await platformSql(), ...(await migrations()).map(({ sql }) => sql)].join("\n");
+}
+
 /** The demo agencies, users and jobs. */
 export function seedSql(): Promise<string> {
   return Deno.readTextFile(new URL("seed.sql", SUPABASE));

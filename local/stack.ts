@@ -9,7 +9,7 @@
 import { App } from "@supabase/lite";
 import { createPgliteConnection, type PGlite } from "@supabase/lite/pglite";
 import { type FunctionProcess, startFunction } from "./function_process.ts";
-import { migrations, platformSql, seedSql } from "./platform.ts";
+import { projectSql, seedSql } from "./platform.ts";
 
 export const FUNCTION_PATH = "/functions/v1/get-sync-status";
 
@@ -69,8 +69,7 @@ export async function startStack(
     say("Starting PostgreSQL (in WebAssembly), with the migrations and the seed …");
     const connection = await createPgliteConnection({});
     const database: PGlite = connection.driver;
-    const scripts = [await platformSql(), ...(await migrations()).map(({ sql }) => sql), await seedSql()];
-    for (const script of scripts) await inTurn(() => database.exec(script));
+    for (const script of [await projectSql(), await seedSql()]) await inTurn(() => database.exec(script));
 
     say("Starting Auth and REST …");
     const app = new App({

@@ -5,13 +5,12 @@
 
 import { PGlite } from "@electric-sql/pglite";
 import { pgtap } from "@electric-sql/pglite-pgtap";
-import { migrations, platformSql } from "../local/platform.ts";
+import { projectSql } from "../local/platform.ts";
 
 const FOLDER = new URL("../supabase/tests/", import.meta.url);
 
 const database = await PGlite.create({ extensions: { pgtap } });
-await database.exec(await platformSql());
-for (const { sql } of await migrations()) await database.exec(sql);
+await database.exec(await projectSql());
 await database.exec("create extension pgtap");
 
 const files = (await Array.fromAsync(Deno.readDir(FOLDER))).map(({ name }) => name).sort();
@@ -23,6 +22,7 @@ for (const file of files) {
   }
 }
 await database.close();
+// PGlite's WebAssembly sets this process's exit code when a statement fails, as many here must.
 Deno.exitCode = 0;
 
 interface Assertion {
