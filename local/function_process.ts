@@ -8,20 +8,20 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
-const ENTRYPOINT = new URL("../supabase/functions/get-sync-status/index.ts", import.meta.url);
+const GET_SYNC_STATUS = new URL("../supabase/functions/get-sync-status/index.ts", import.meta.url);
 
-/** The variables that the function may read, and nothing else of its environment. */
-export const ENV_NAMES = [
-  "SUPABASE_URL",
-  "SUPABASE_PUBLISHABLE_KEYS",
-  "SUPABASE_PUBLISHABLE_KEY",
-  "SUPABASE_ANON_KEY",
-] as const;
+/** All that the function needs: its upstream's network, and these variables of its environment. */
+const PERMISSIONS = [
+  "--allow-net=127.0.0.1",
+  "--allow-env=SUPABASE_URL,SUPABASE_PUBLISHABLE_KEYS,SUPABASE_PUBLISHABLE_KEY,SUPABASE_ANON_KEY",
+];
 
 /** A running function. */
 export interface FunctionProcess {
   /** Where it answers; another port after each restart by the watcher. */
   url(): string;
+  /** Its process id. */
+  pid: number;
   /** All lines it has written so far. */
   output: string[];
   /** Ends it and waits until it is gone. */
@@ -32,13 +32,17 @@ export interface FunctionProcess {
  * Starts the function on a free port of 127.0.0.1 and waits until it listens.
  *
  * @param options.env the environment it is given
+ * @param options.entrypoint another function to start in its place
+ * @param options.permissions what it may do, as flags of `deno run`
  * @param options.watch restart it when one of its files changes
  * @param options.onLine called with each line that it writes
  * @throws {Error} with the function's own words when it ends before it listens
  */
 export async function startFunction(
-  { env, watch = false, onLine }: {
-    env: Partial<Record<typeof ENV_NAMES[number], string>>;
+  { env, entrypoint = GET_SYNC_STATUS, permissions = PERMISSIONS, watch = false, onLine }: {
+    env: Record<string, string>;
+    entrypoint?: URL;
+    permissions?: string[];
     watch?: boolean;
     onLine?: (line: string) => void;
   },
@@ -47,10 +51,9 @@ export async function startFunction(
     "run",
     "--no-prompt",
     "--frozen",
-    "--allow-net=127.0.0.1",
-    `--allow-env=${ENV_NAMES.join()}`,
+    ...permissions,
     ...(watch ? ["--watch", "--no-clear-screen"] : []),
-    ENTRYPOINT.href,
+    entrypoint.href,
   ], {
     env: {
       ...withoutSupabase(Deno.env.toObject()),
@@ -82,6 +85,7 @@ export async function startFunction(
 
   return {
     url: () => url,
+    pid: child.pid ?? 0,
     output,
     async stop() {
       child.kill("SIGTERM");

@@ -24,26 +24,37 @@ export function tokenOf(sub: string): Promise<string> {
 /** A token of {@link USER}. */
 export const TOKEN = await tokenOf(USER);
 
-const PATHS: Record<string, Step> = {
+/** Which upstream request a path belongs to. */
+export const PATHS: Record<string, Step> = {
   "/auth/v1/user": "auth.getUser",
   "/rest/v1/users": "users",
   "/rest/v1/rpc/get_active_sync_job": "get_active_sync_job",
   "/rest/v1/historical_sync_jobs": "historical_sync_jobs",
 };
 
-/** How one upstream request is answered. */
-export type Responder = (response: ServerResponse, request: IncomingMessage) => void;
+/** A whole answer. */
+export interface Reply {
+  status: number;
+  body: string;
+  headers: Record<string, string>;
+}
+
+/** How one upstream request is answered: with a reply, or by what a reply cannot say. */
+export type Responder = Reply | ((response: ServerResponse, request: IncomingMessage) => void);
 
 /** Answers with a status, a body as it stands and headers. */
-export function answer(status: number, body: string, headers: Record<string, string> = {}): Responder {
-  return (response) => {
-    response.writeHead(status, { "Content-Type": "application/json; charset=utf-8", ...headers });
-    response.end(body);
-  };
+export function answer(status: number, body: string, headers: Record<string, string> = {}): Reply {
+  return { status, body, headers: { "Content-Type": "application/json; charset=utf-8", ...headers } };
+}
+
+/** Sends what a responder says. */
+export function send(responder: Responder, response: ServerResponse, request: IncomingMessage): void {
+  if (typeof responder === "function") return responder(response, request);
+  response.writeHead(responder.status, responder.headers).end(responder.body);
 }
 
 /** An error as Auth writes it for API version 2024-01-01. */
-export function authError(status: number, code: string): Responder {
+export function authError(status: number, code: string): Reply {
   return answer(status, JSON.stringify({ code, message: `Auth says ${code}` }), {
     "Content-Type": "application/json",
     "X-Supabase-Api-Version": "2024-01-01",
@@ -52,7 +63,7 @@ export function authError(status: number, code: string): Responder {
 }
 
 /** An error as PostgREST writes it. */
-export function postgrestError(status: number, code: string): Responder {
+export function postgrestError(status: number, code: string): Reply {
   return answer(
     status,
     JSON.stringify({ code, details: null, hint: null, message: `PostgREST says ${code}` }),
@@ -89,18 +100,18 @@ export const RECENT_ROW = {
 };
 
 /** Rows as PostgREST writes them. */
-export function rows(...values: unknown[]): Responder {
+export function rows(...values: unknown[]): Reply {
   return answer(200, JSON.stringify(values), {
     "Content-Range": values.length ? `0-${values.length - 1}/*` : "*/*",
   });
 }
 
-/** How each upstream request is answered when nothing is wrong and a job is active. */
-export const HEALTHY: Record<Step, Responder> = {
-  "auth.getUser": answer(
+/** A user as Auth writes one. */
+export function authUser(id: string): Reply {
+  return answer(
     200,
     JSON.stringify({
-      id: USER,
+      id,
       aud: "authenticated",
       role: "authenticated",
       email: "importing@example.com",
@@ -115,7 +126,12 @@ export const HEALTHY: Record<Step, Responder> = {
       is_anonymous: false,
     }),
     { "Content-Type": "application/json", "X-Supabase-Api-Version": "2024-01-01" },
-  ),
+  );
+}
+
+/** How each upstream request is answered when nothing is wrong and a job is active. */
+export const HEALTHY: Record<Step, Reply> = {
+  "auth.getUser": authUser(USER),
   "users": rows({ agency_id: AGENCY }),
   "get_active_sync_job": rows(ACTIVE_ROW),
   "historical_sync_jobs": rows(RECENT_ROW),
@@ -144,8 +160,7 @@ export async function startFakeUpstream(): Promise<FakeUpstream> {
     response.once("close", () => {
       if (!response.writableFinished && step) fake.abandoned.push(step);
     });
-    const respond = step ? fake.respond[step] : answer(404, "{}");
-    respond(response, request);
+    send(step ? fake.respond[step] : answer(404, "{}"), response, request);
   });
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

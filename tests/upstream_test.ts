@@ -13,6 +13,7 @@ import {
   RECENT_ROW,
   type Responder,
   rows,
+  send,
   startFakeUpstream,
   TOKEN,
   tokenOf,
@@ -77,7 +78,7 @@ Deno.test("an active poll takes three upstream requests, an idle one four", asyn
 Deno.test("the three requests of the first wave leave before any is answered", async () => {
   const held: (() => void)[] = [];
   const withhold = (respond: Responder): Responder => (response, request) => {
-    held.push(() => respond(response, request));
+    held.push(() => send(respond, response, request));
     // Answers only once all three are here: requests in a row would wait for ever.
     if (held.length === 3) { for (const release of held) release(); }
   };

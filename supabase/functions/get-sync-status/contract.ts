@@ -3,16 +3,32 @@
  * as it goes out. Reading a row through these schemas drops every column the
  * contract does not name and puts the rest in the order of the contract.
  *
+ * Written in zod/mini, which a cold start builds in half the time of zod.
+ *
  * @module
  */
 
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { ActiveJob, ErrorBody, RecentJob, SyncStatus } from "./types.ts";
 
 /** Any UUID that PostgreSQL takes, not only the versions of RFC 9562. */
 const uuid = z.guid();
 
-const count = z.int().nonnegative();
+const count = z.int().check(z.nonnegative());
+
+/** What PostgreSQL writes with a blank and an offset in hours, as RFC 3339 has it. */
+const toRfc3339 = z.transform((text: string) => text.replace(" ", "T").replace(/[+-]\d\d$/, "$&:00"));
+
+const toUtc = z.transform((text: string, context) => {
+  const fraction = /\.\d*[1-9]/.exec(text)?.[0] ?? "";
+  const instant = new Date(text.replace(/\.\d+/, "")).toISOString();
+  // toISOString writes six digits for a year that an offset pushed out of 0000 to 9999.
+  if (!/^\d{4}-/.test(instant)) {
+    context.issues.push({ code: "custom", input: text, message: "beyond the years that RFC 3339 can write" });
+    return z.NEVER;
+  }
+  return instant.replace(".000Z", `${fraction}Z`);
+});
 
 /**
  * Reads a timestamptz in the forms PostgreSQL writes it in (a blank or `T`, an
@@ -22,19 +38,10 @@ const count = z.int().nonnegative();
  * What RFC 3339 cannot write (`infinity`, BC, a year beyond 9999) is an issue,
  * never a guess.
  */
-export const timestamp = z.string()
-  .transform((text) => text.replace(" ", "T").replace(/[+-]\d\d$/, "$&:00"))
-  .pipe(z.iso.datetime({ offset: true }))
-  .transform((text, context) => {
-    const fraction = /\.\d*[1-9]/.exec(text)?.[0] ?? "";
-    const instant = new Date(text.replace(/\.\d+/, "")).toISOString();
-    // toISOString writes six digits for a year that an offset pushed out of 0000 to 9999.
-    if (!/^\d{4}-/.test(instant)) {
-      context.addIssue("beyond the years that RFC 3339 can write");
-      return z.NEVER;
-    }
-    return instant.replace(".000Z", `${fraction}Z`);
-  });
+export const timestamp = z.pipe(
+  z.pipe(z.pipe(z.string(), toRfc3339), z.iso.datetime({ offset: true })),
+  toUtc,
+);
 
 /** The claims of a JWT that the function reads before Auth has verified it. */
 export const claims = z.object({ sub: uuid });
@@ -45,11 +52,11 @@ export const claims = z.object({ sub: uuid });
  */
 export const authUser = z.object({
   id: uuid,
-  banned_until: timestamp.nullish(),
+  banned_until: z.nullish(timestamp),
 });
 
 /** Rows of `users` for one id: at most one. */
-export const userRows = z.array(z.object({ agency_id: uuid.nullable() })).max(1);
+export const userRows = z.array(z.object({ agency_id: z.nullable(uuid) })).check(z.maxLength(1));
 
 /**
  * Calculates `progress_percent` as `Math.round((processed_calls / total_calls) * 100)`.
@@ -61,52 +68,65 @@ export function progressPercent(processedCalls: number, totalCalls: number | nul
 }
 
 const counts = {
-  total_calls: count.nullable(),
+  total_calls: z.nullable(count),
   processed_calls: count,
   imported_calls: count,
   skipped_calls: count,
   failed_calls: count,
 };
 
+const activeJobRow = z.object({
+  agency_id: uuid,
+  id: uuid,
+  status: z.enum(["pending", "in_progress"]),
+  date_from: timestamp,
+  date_to: timestamp,
+  ...counts,
+  started_at: z.nullable(timestamp),
+  last_activity_at: z.nullable(timestamp),
+});
+
 /** Rows of `get_active_sync_job`, at most one: whose it is, and the job as it goes out. */
 export const activeJobRows = z.array(
-  z.object({
-    agency_id: uuid,
-    id: uuid,
-    status: z.enum(["pending", "in_progress"]),
-    date_from: timestamp,
-    date_to: timestamp,
-    ...counts,
-    started_at: timestamp.nullable(),
-    last_activity_at: timestamp.nullable(),
-  }).transform(({ agency_id, started_at, last_activity_at, ...job }) => ({
-    agency_id,
-    job: {
-      ...job,
-      progress_percent: progressPercent(job.processed_calls, job.total_calls),
-      started_at,
-      last_activity_at,
-    } satisfies ActiveJob,
-  })),
-).max(1);
+  z.pipe(
+    activeJobRow,
+    z.transform(({ agency_id, started_at, last_activity_at, ...job }: z.infer<typeof activeJobRow>) => ({
+      agency_id,
+      job: {
+        ...job,
+        progress_percent: progressPercent(job.processed_calls, job.total_calls),
+        started_at,
+        last_activity_at,
+      } satisfies ActiveJob,
+    })),
+  ),
+).check(z.maxLength(1));
+
+const recentJobRow = z.object({
+  agency_id: uuid,
+  id: uuid,
+  status: z.enum(["completed", "failed", "cancelled"]),
+  date_from: timestamp,
+  date_to: timestamp,
+  ...counts,
+  created_at: timestamp,
+});
 
 /** Rows of the fallback query, at most one: whose it is, and the job as it goes out. */
 export const recentJobRows = z.array(
-  z.object({
-    agency_id: uuid,
-    id: uuid,
-    status: z.enum(["completed", "failed", "cancelled"]),
-    date_from: timestamp,
-    date_to: timestamp,
-    ...counts,
-    created_at: timestamp,
-  }).transform(({ agency_id, ...job }) => ({ agency_id, job: job satisfies RecentJob })),
-).max(1);
+  z.pipe(
+    recentJobRow,
+    z.transform(({ agency_id, ...job }: z.infer<typeof recentJobRow>) => ({
+      agency_id,
+      job: job satisfies RecentJob,
+    })),
+  ),
+).check(z.maxLength(1));
 
 const utc = z.iso.datetime();
 
 /** The published contract of a 200. */
-export const syncStatus: z.ZodType<SyncStatus> = z.discriminatedUnion("active", [
+export const syncStatus: z.ZodMiniType<SyncStatus> = z.discriminatedUnion("active", [
   z.strictObject({
     active: z.literal(true),
     job: z.strictObject({
@@ -115,26 +135,26 @@ export const syncStatus: z.ZodType<SyncStatus> = z.discriminatedUnion("active", 
       date_from: utc,
       date_to: utc,
       ...counts,
-      progress_percent: count.nullable(),
-      started_at: utc.nullable(),
-      last_activity_at: utc.nullable(),
+      progress_percent: z.nullable(count),
+      started_at: z.nullable(utc),
+      last_activity_at: z.nullable(utc),
     }),
   }),
   z.strictObject({
     active: z.literal(false),
-    recent_job: z.strictObject({
+    recent_job: z.nullable(z.strictObject({
       id: uuid,
       status: z.enum(["completed", "failed", "cancelled"]),
       date_from: utc,
       date_to: utc,
       ...counts,
       created_at: utc,
-    }).nullable(),
+    })),
   }),
 ]);
 
 /** The published contract of every error. */
-export const errorBody: z.ZodType<ErrorBody> = z.strictObject({
-  error: z.string().min(1),
+export const errorBody: z.ZodMiniType<ErrorBody> = z.strictObject({
+  error: z.string().check(z.minLength(1)),
   code: z.enum(["unauthorized", "forbidden", "method_not_allowed", "internal_error"]),
 });

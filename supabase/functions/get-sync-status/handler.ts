@@ -96,8 +96,12 @@ export function createHandler(project: Project): (request: Request) => Promise<R
         end.signal,
         () => getSyncStatus(supabase, caller.token, caller.sub),
       );
-      if (status instanceof Refusal) return errorResponse(status.code, requestId);
+      if (status instanceof Refusal) {
+        end.abort();
+        return errorResponse(status.code, requestId);
+      }
       if (status instanceof UpstreamFailure) {
+        end.abort();
         // Nobody waits for the answer to a client that is gone, and cancelling is no failure.
         if (!request.signal.aborted) {
           logFailure(requestId, {
@@ -114,8 +118,6 @@ export function createHandler(project: Project): (request: Request) => Promise<R
     } finally {
       clearTimeout(timer);
       request.signal.removeEventListener("abort", onClientGone);
-      // An early verdict leaves requests under way that nobody waits for.
-      end.abort();
     }
   }
 

@@ -5,10 +5,10 @@
  * @module
  */
 
-import { z } from "zod";
+import * as z from "zod/mini";
 import { createHandler, type Project } from "./handler.ts";
 
-const keyDictionary = z.object({ default: z.string().optional() });
+const keyDictionary = z.object({ default: z.optional(z.string()) });
 
 /**
  * Reads the project's address and publishable key: `SUPABASE_PUBLISHABLE_KEYS`

@@ -7,7 +7,7 @@
  */
 
 import { type AuthError, isAuthSessionMissingError, type SupabaseClient } from "@supabase/supabase-js";
-import type { z } from "zod";
+import type { ZodMiniType } from "zod/mini";
 import { activeJobRows, authUser, recentJobRows, userRows } from "./contract.ts";
 import type { Database } from "./database.types.ts";
 import type { SyncStatus } from "./types.ts";
@@ -84,11 +84,7 @@ export async function getSyncStatus(
     "get_active_sync_job",
     activeJobRows,
     // GET: the function is STABLE, so a read-only transaction or a read replica can serve it.
-    supabase.rpc("get_active_sync_job", {}, { get: true })
-      .select(
-        "agency_id,id,status,date_from,date_to,total_calls,processed_calls,imported_calls,skipped_calls,failed_calls,started_at,last_activity_at",
-      )
-      .setHeader("Authorization", authorization),
+    supabase.rpc("get_active_sync_job", {}, { get: true }).setHeader("Authorization", authorization),
   );
 
   const refused = await verified;
@@ -169,7 +165,7 @@ interface PostgrestResponse {
  */
 async function read<Rows>(
   step: Step,
-  rows: z.ZodType<Rows>,
+  rows: ZodMiniType<Rows>,
   query: PromiseLike<PostgrestResponse>,
 ): Promise<Rows | UpstreamFailure> {
   try {

@@ -1,0 +1,227 @@
+/**
+ * What a poll costs, ours and its rivals' in one run: each round measures all
+ * of them in turn, so that a noisy machine is noisy to all.
+ *
+ * @module
+ */
+
+import autocannon from "autocannon";
+import pidusage from "pidusage";
+import { z } from "zod";
+import type { FunctionProcess } from "../local/function_process.ts";
+import { run } from "../local/run.ts";
+import { KEY } from "../tests/fake_upstream.ts";
+import { NAMES, poll, type Rival, type Upstream } from "./rivals.ts";
+
+/** A rival's readings, round by round: the same index is the same round for all. */
+export type Rounds = Record<Rival, number[]>;
+
+/** The middle one of the readings. */
+export const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
+
+/** The rivals, running. */
+export type Functions = Record<Rival, FunctionProcess>;
+
+const noRounds = (): Rounds => ({
+  "get-sync-status": [],
+  "steps in a row": [],
+  "@supabase/server": [],
+  "bare fetch": [],
+});
+
+/** Calls `measure` for each rival in each round, every round beginning with another one. */
+async function inTurn(rounds: number, measure: (name: Rival) => Promise<void>): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < NAMES.length; i++) {
+      await measure(NAMES[(round + i) % NAMES.length] ?? "get-sync-status");
+    }
+  }
+}
+
+async function timed(task: () => Promise<unknown>): Promise<number> {
+  const before = performance.now();
+  await task();
+  return performance.now() - before;
+}
+
+/** One poll at a time with the upstream so far away: milliseconds per poll, and upstream requests per poll. */
+export interface Latency {
+  upstreamMs: number;
+  /** One request to the upstream and back, as measured: a timer's slack is no poll's fault. */
+  roundTripMs: number;
+  caller: "active" | "idle";
+  ms: Rounds;
+  requests: Rounds;
+}
+
+/** Measures how long one poll takes, and what it asks of the upstream. */
+export async function latency(upstream: Upstream, functions: Functions): Promise<Latency[]> {
+  const results: Latency[] = [];
+  for (const [upstreamMs, polls] of [[0, 50], [20, 7], [50, 7], [150, 3]] as const) {
+    for (const caller of ["active", "idle"] as const) {
+      await upstream.moveTo(upstreamMs);
+      const roundTrips: number[] = [];
+      for (let i = 0; i < 7; i++) roundTrips.push(await timed(() => poll(upstream.url, "")));
+      const result = {
+        upstreamMs,
+        roundTripMs: median(roundTrips),
+        caller,
+        ms: noRounds(),
+        requests: noRounds(),
+      };
+      await inTurn(3, async (name) => {
+        const url = functions[name].url();
+        // Opens the connections again that were closed while the others were measured.
+        await upstream.moveTo(0);
+        await poll(url, upstream.tokens[caller]);
+        await upstream.moveTo(upstreamMs);
+        const samples: number[] = [];
+        for (let i = 0; i < polls; i++) samples.push(await timed(() => poll(url, upstream.tokens[caller])));
+        result.ms[name].push(median(samples));
+        result.requests[name].push(await upstream.moveTo(0) / polls);
+      });
+      results.push(result);
+    }
+  }
+  return results;
+}
+
+/** What is read of autocannon's result: answers by kind, seconds, milliseconds. */
+const loadResult = z.object({
+  "2xx": z.int().positive(),
+  non2xx: z.literal(0),
+  errors: z.literal(0),
+  duration: z.number(),
+  latency: z.object({ p99: z.number() }),
+});
+
+/** What is read of pidusage's result: CPU time so far in milliseconds, resident memory in bytes. */
+const processUsage = z.object({ ctime: z.number(), memory: z.number() });
+
+const usage = async (pid: number) => processUsage.parse(await pidusage(pid));
+
+/** Loads a function with active polls; fails on any answer but 200. */
+async function load(
+  url: string,
+  token: string,
+  inFlight: number,
+  until: { duration: number } | { amount: number },
+) {
+  const result = loadResult.parse(
+    await autocannon({
+      url,
+      connections: inFlight,
+      headers: { apikey: KEY, Authorization: `Bearer ${token}` },
+      ...until,
+    }),
+  );
+  return { polls: result["2xx"], seconds: result.duration, p99Ms: result.latency.p99 };
+}
+
+/** As many polls in flight at once, with the upstream at no distance. */
+export interface Throughput {
+  inFlight: number;
+  pollsPerSecond: Rounds;
+  p99Ms: Rounds;
+  /** CPU time of the function's process per poll, in microseconds. */
+  cpuMicros: Rounds;
+}
+
+/** Measures polls per second, the slowest of a hundred, and CPU time per poll. */
+export async function throughput(upstream: Upstream, functions: Functions): Promise<Throughput[]> {
+  const token = upstream.tokens.active;
+  for (const name of NAMES) await load(functions[name].url(), token, 32, { duration: 3 });
+
+  const results: Throughput[] = [];
+  for (const inFlight of [1, 32, 256]) {
+    const result = { inFlight, pollsPerSecond: noRounds(), p99Ms: noRounds(), cpuMicros: noRounds() };
+    await inTurn(inFlight === 32 ? 7 : 3, async (name) => {
+      const { pid, url } = functions[name];
+      const before = (await usage(pid)).ctime;
+      const { polls, seconds, p99Ms } = await load(url(), token, inFlight, { duration: 2 });
+      result.cpuMicros[name].push(((await usage(pid)).ctime - before) * 1000 / polls);
+      result.pollsPerSecond[name].push(polls / seconds);
+      result.p99Ms[name].push(p99Ms);
+    });
+    results.push(result);
+  }
+  return results;
+}
+
+/** From the start of the process to its first answer, in milliseconds. */
+export async function coldStart(upstream: Upstream): Promise<Rounds> {
+  const result = noRounds();
+  await inTurn(15, async (name) => {
+    const before = performance.now();
+    const started = await upstream.start(name);
+    await poll(started.url(), upstream.tokens.active);
+    result[name].push(performance.now() - before);
+    await started.stop();
+  });
+  return result;
+}
+
+const MODULES = ["@supabase/supabase-js", "@supabase/server", "zod", "zod/mini"] as const;
+
+/** What loading a module alone costs in a fresh process, in milliseconds, round by round. */
+export async function importCost(): Promise<Record<typeof MODULES[number], number[]>> {
+  const result = { "@supabase/supabase-js": [], "@supabase/server": [], "zod": [], "zod/mini": [] } as Record<
+    typeof MODULES[number],
+    number[]
+  >;
+  const script = new URL("import_cost.ts", import.meta.url).pathname;
+  for (let round = 0; round < 9; round++) {
+    for (const module of MODULES) {
+      result[module].push(
+        Number(await run(Deno.execPath(), ["run", "--quiet", "--allow-env", "--allow-read", script, module])),
+      );
+    }
+  }
+  return result;
+}
+
+/** Resident memory of the function's process after so many polls, in bytes. */
+export async function memory(upstream: Upstream): Promise<{ polls: number; bytes: number }[]> {
+  const started = await upstream.start("get-sync-status");
+  try {
+    const readings: { polls: number; bytes: number }[] = [];
+    let polled = 0;
+    for (const polls of [10_000, 100_000]) {
+      await load(started.url(), upstream.tokens.active, 32, { amount: polls - polled });
+      polled = polls;
+      readings.push({ polls, bytes: (await usage(started.pid)).memory });
+    }
+    return readings;
+  } finally {
+    await started.stop();
+  }
+}
+
+/**
+ * How long browsers keep a preflight's answer at most, and without
+ * `Access-Control-Max-Age`, in seconds.
+ *
+ * @see https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Access-Control-Max-Age
+ */
+const BROWSERS = { "Chromium": 7_200, "Firefox": 86_400 };
+const WITHOUT_MAX_AGE = 5;
+
+/** How often a page polls, in seconds. */
+const INTERVAL = 10;
+
+/** Requests that a browser sends per poll: the poll, and the preflights it cannot answer from its cache. */
+export async function preflights(
+  functions: Functions,
+): Promise<{ name: Rival; browser: string; requests: number }[]> {
+  const results: { name: Rival; browser: string; requests: number }[] = [];
+  for (const name of NAMES) {
+    const response = await fetch(functions[name].url(), { method: "OPTIONS" });
+    await response.body?.cancel();
+    const maxAge = Number(response.headers.get("Access-Control-Max-Age") ?? WITHOUT_MAX_AGE);
+    for (const [browser, cap] of Object.entries(BROWSERS)) {
+      const kept = Math.min(maxAge, cap);
+      results.push({ name, browser, requests: 1 + INTERVAL / Math.max(kept, INTERVAL) });
+    }
+  }
+  return results;
+}
