@@ -14,9 +14,9 @@ export const USER = "b0000000-0000-4000-8000-000000000001";
 export const AGENCY = "a0000000-0000-4000-8000-000000000001";
 export const KEY = "sb_publishable_fake";
 
-/** A token with this subject; the fake verifies no signature. */
+/** A token with this subject, another one each time; the fake verifies no signature. */
 export function tokenOf(sub: string): Promise<string> {
-  return new SignJWT({ sub, role: "authenticated" })
+  return new SignJWT({ sub, role: "authenticated", session_id: crypto.randomUUID() })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
     .sign(new TextEncoder().encode("the fake upstream does not look"));
 }
@@ -142,6 +142,8 @@ export interface FakeUpstream {
   url: string;
   /** How each request is answered; change it at will. */
   respond: Record<Step, Responder>;
+  /** How it is answered to one caller, by the token, where that differs. */
+  callers: Map<string, Partial<Record<Step, Responder>>>;
   /** Everything that was asked, in order of arrival. */
   requests: { step: Step | undefined; method: string; url: URL; headers: IncomingMessage["headers"] }[];
   /** Requests that the client gave up before they were answered. */
@@ -160,7 +162,8 @@ export async function startFakeUpstream(): Promise<FakeUpstream> {
     response.once("close", () => {
       if (!response.writableFinished && step) fake.abandoned.push(step);
     });
-    send(step ? fake.respond[step] : answer(404, "{}"), response, request);
+    const own = fake.callers.get(request.headers.authorization?.replace("Bearer ", "") ?? "");
+    send(step ? own?.[step] ?? fake.respond[step] : answer(404, "{}"), response, request);
   });
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -168,6 +171,7 @@ export async function startFakeUpstream(): Promise<FakeUpstream> {
   const fake: FakeUpstream = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     respond: { ...HEALTHY },
+    callers: new Map(),
     requests: [],
     abandoned: [],
     reset(changes = {}) {
