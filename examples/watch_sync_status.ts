@@ -1,0 +1,185 @@
+/**
+ * A client of get-sync-status with good manners: copy this file and
+ * `types.ts` into a front end, or import them. Depends on nothing.
+ *
+ * @module
+ */
+
+import type { ActiveJob, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
+
+/** What went wrong, and what becomes of the watch. */
+export type SyncStatusProblem =
+  /** The service did not answer as it should; the last status still stands, and the watch goes on. */
+  | { kind: "unreachable"; retryInMs: number }
+  /** The session is over, and refreshing it did not help; the watch has ended. */
+  | { kind: "signed_out" }
+  /** The user belongs to no agency; the watch has ended. */
+  | { kind: "forbidden" };
+
+export interface WatchSyncStatusOptions {
+  /** The function's address, `https://<ref>.supabase.co/functions/v1/get-sync-status`. */
+  url: string;
+  /**
+   * Gives the access token, a fresh one where `refresh` is true; null where nobody is signed in.
+   * With supabase-js: `auth.refreshSession()` or else `auth.getSession()`.
+   */
+  getAccessToken(options: { refresh: boolean }): Promise<string | null>;
+  /** Ends the watch, and the poll that is under way. */
+  signal: AbortSignal;
+  onStatus(status: SyncStatus): void;
+  onError(problem: SyncStatusProblem): void;
+}
+
+const SECOND = 1_000;
+
+/** How often a job is polled that has just begun, and one that takes hours. */
+const ACTIVE_MS = { shortest: 2 * SECOND, longest: 15 * SECOND };
+
+/** How often it is looked whether a new job has begun. */
+const IDLE_MS = 30 * SECOND;
+
+/** The waits after failures: doubled with each, up to the longest. */
+const RETRY_MS = { shortest: 2 * SECOND, longest: 60 * SECOND };
+
+/** The function answers within 10 s; what has not come by then never will. */
+const ANSWER_MS = 15 * SECOND;
+
+/** A job without activity for so long has probably lost its worker. */
+const STALLED_MS = 120 * SECOND;
+
+type Outcome = { status: SyncStatus } | "unauthorized" | "forbidden" | "unreachable";
+
+/**
+ * Polls until it is aborted, the session is over or the user has no agency.
+ *
+ * One poll at a time: every 2 s while a job is active, slower as it gets long
+ * (a hundredth of its age, up to 15 s); every 30 s while none is; never while
+ * the tab is hidden, at once when it is shown again. After a failure it waits
+ * 2 s, 4 s and so on up to a minute, less a random part so that pages do not
+ * come back all at once.
+ *
+ * @returns a promise that resolves when the watch has ended; it never rejects for what the service does
+ */
+export async function watchSyncStatus(
+  { url, getAccessToken, signal, onStatus, onError }: WatchSyncStatusOptions,
+): Promise<void> {
+  let failures = 0;
+  let refresh = false;
+  while (!signal.aborted) {
+    await shown(signal);
+    const outcome = await poll(url, getAccessToken, refresh, signal);
+    if (signal.aborted) return;
+
+    if (outcome === "forbidden") return onError({ kind: "forbidden" });
+    if (outcome === "unauthorized") {
+      if (refresh) return onError({ kind: "signed_out" });
+      refresh = true;
+      continue;
+    }
+    if (outcome === "unreachable") {
+      const retryInMs = Math.min(RETRY_MS.longest, RETRY_MS.shortest * 2 ** failures++) *
+        (1 - Math.random() / 2);
+      onError({ kind: "unreachable", retryInMs });
+      await pause(retryInMs, signal);
+      continue;
+    }
+    failures = 0;
+    refresh = false;
+    onStatus(outcome.status);
+    await pause(intervalOf(outcome.status), signal);
+  }
+}
+
+async function poll(
+  url: string,
+  getAccessToken: WatchSyncStatusOptions["getAccessToken"],
+  refresh: boolean,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  try {
+    const token = await getAccessToken({ refresh });
+    if (!token) return "unauthorized";
+    const response = await fetch(url, {
+      headers: { Authorization: `Bearer ${token}` },
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+    });
+    if (response.status === 200) return { status: await response.json() };
+    await response.body?.cancel();
+    if (response.status === 401) return "unauthorized";
+    return response.status === 403 ? "forbidden" : "unreachable";
+  } catch {
+    return "unreachable";
+  }
+}
+
+function intervalOf(status: SyncStatus): number {
+  if (!status.active) return IDLE_MS;
+  const age = status.job.started_at ? Date.now() - Date.parse(status.job.started_at) : 0;
+  return Math.min(ACTIVE_MS.longest, Math.max(ACTIVE_MS.shortest, age / 100));
+}
+
+const hidden = () => globalThis.document?.visibilityState === "hidden";
+
+/** Resolves when the tab is shown: at once if it is, or where there are no tabs. */
+function shown(signal: AbortSignal): Promise<void> {
+  return hidden() ? until("visibilitychange", () => !hidden(), signal) : Promise.resolve();
+}
+
+/** Resolves after so long, and at once when a hidden tab is shown again or the watch is aborted. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const end = new AbortController();
+  const timer = setTimeout(() => end.abort(), ms);
+  await until("visibilitychange", () => !hidden(), AbortSignal.any([signal, end.signal]));
+  clearTimeout(timer);
+}
+
+/** Resolves with the first such event of the document that meets the condition, or with the signal. */
+function until(event: string, condition: () => boolean, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      globalThis.document?.removeEventListener(event, onEvent);
+      signal.removeEventListener("abort", settle);
+      resolve();
+    };
+    const onEvent = () => condition() && settle();
+    globalThis.document?.addEventListener(event, onEvent);
+    signal.addEventListener("abort", settle);
+    if (signal.aborted) settle();
+  });
+}
+
+/** What people ask of an active job, and the endpoint deliberately does not send. */
+export interface JobOutlook {
+  /** Calls per second; null until it can be told. */
+  callsPerSecond: number | null;
+  /** Seconds until the last call is processed at that rate; null until it can be told. */
+  secondsRemaining: number | null;
+  /** True when the job seems to have lost its worker. */
+  stalled: boolean;
+}
+
+/**
+ * Derives what an active job's numbers say of its future.
+ *
+ * - Rate: `processed_calls` over the time from `started_at` to
+ *   `last_activity_at`, the mean since the start. Both are the server's clock.
+ * - Time remaining: the calls that are left at that rate; unknown while
+ *   `total_calls` is.
+ * - Stalled: in progress, and no activity for two minutes by this machine's
+ *   clock. A pending job has nothing to be active with, and is not stalled.
+ *
+ * @param now milliseconds since 1970
+ */
+export function outlookOf(job: ActiveJob, now: number = Date.now()): JobOutlook {
+  const startedAt = job.started_at ? Date.parse(job.started_at) : NaN;
+  const lastActivityAt = job.last_activity_at ? Date.parse(job.last_activity_at) : NaN;
+  const seconds = (lastActivityAt - startedAt) / SECOND;
+  const callsPerSecond = seconds > 0 && job.processed_calls > 0 ? job.processed_calls / seconds : null;
+  const left = job.total_calls === null ? null : Math.max(0, job.total_calls - job.processed_calls);
+  const lastSign = Number.isNaN(lastActivityAt) ? startedAt : lastActivityAt;
+  return {
+    callsPerSecond,
+    secondsRemaining: callsPerSecond !== null && left !== null ? left / callsPerSecond : null,
+    stalled: job.status === "in_progress" && now - lastSign > STALLED_MS,
+  };
+}
