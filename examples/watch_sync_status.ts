@@ -5,6 +5,8 @@
  * @module
  */
 
+/// <reference lib="dom" />
+
 import type { ActiveJob, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
 
 /** What went wrong, and what becomes of the watch. */

@@ -1,0 +1,326 @@
+/** The example client, path by path, on fake timers. */
+
+import assert from "node:assert/strict";
+import FakeTimers from "@sinonjs/fake-timers";
+import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../examples/watch_sync_status.ts";
+import type { ActiveJob, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
+
+const START = Date.parse("2025-03-15T10:00:00Z");
+
+const job: ActiveJob = {
+  id: "c0000000-0000-4000-8000-000000000001",
+  status: "in_progress",
+  date_from: "2025-01-01T00:00:00Z",
+  date_to: "2025-03-01T00:00:00Z",
+  total_calls: 1500,
+  processed_calls: 750,
+  imported_calls: 720,
+  skipped_calls: 25,
+  failed_calls: 5,
+  progress_percent: 50,
+  started_at: "2025-03-15T10:00:00Z",
+  last_activity_at: "2025-03-15T10:05:00Z",
+};
+const ACTIVE: SyncStatus = { active: true, job };
+const IDLE: SyncStatus = { active: false, recent_job: null };
+
+const ok = (status: SyncStatus) => () => Response.json(status);
+const error = (status: number) => () => Response.json({ error: "…", code: "…" }, { status });
+
+/** A tab that can be hidden, as far as the client looks at one. */
+class Tab extends EventTarget {
+  visibilityState = "visible";
+  show(visible: boolean) {
+    this.visibilityState = visible ? "visible" : "hidden";
+    this.dispatchEvent(new Event("visibilitychange"));
+  }
+}
+
+interface Watch {
+  /** Lets fake time pass, in milliseconds. */
+  pass(ms: number): Promise<void>;
+  /** When each poll left, in milliseconds since the start. */
+  polls: number[];
+  /** The Authorization header of each. */
+  tokens: (string | null)[];
+  statuses: SyncStatus[];
+  problems: SyncStatusProblem[];
+  refreshes: number;
+  mostInFlight: number;
+  ended: boolean;
+  tab: Tab;
+  abort(): void;
+}
+
+/** Runs a test on fake time against a service that answers in turn, the last answer from then on. */
+function watching(
+  sentence: string,
+  answers: ((signal: AbortSignal) => Response | Promise<Response>)[],
+  check: (watch: Watch) => Promise<void>,
+  token: string | null = "token",
+): void {
+  Deno.test(sentence, async () => {
+    const clock = FakeTimers.install({
+      now: START,
+      toFake: ["setTimeout", "clearTimeout", "Date", "performance"],
+    });
+    const [realFetch, realDocument] = [globalThis.fetch, globalThis.document];
+    const controller = new AbortController();
+    let inFlight = 0;
+    const watch: Watch = {
+      pass: (ms) => clock.tickAsync(ms).then(() => {}),
+      polls: [],
+      tokens: [],
+      statuses: [],
+      problems: [],
+      refreshes: 0,
+      mostInFlight: 0,
+      ended: false,
+      tab: new Tab(),
+      abort: () => controller.abort(),
+    };
+    Object.assign(globalThis, {
+      document: watch.tab,
+      async fetch(_url: string, init: { headers: Record<string, string>; signal: AbortSignal }) {
+        watch.polls.push(Date.now() - START);
+        watch.tokens.push(init.headers.Authorization ?? null);
+        watch.mostInFlight = Math.max(watch.mostInFlight, ++inFlight);
+        try {
+          return await answers[Math.min(watch.polls.length, answers.length) - 1]?.(init.signal);
+        } finally {
+          inFlight--;
+        }
+      },
+    });
+    const over = watchSyncStatus({
+      url: "https://project.test/functions/v1/get-sync-status",
+      getAccessToken: ({ refresh }) => {
+        if (refresh) watch.refreshes++;
+        return Promise.resolve(token && (refresh ? `fresh ${token}` : token));
+      },
+      signal: controller.signal,
+      onStatus: (status) => watch.statuses.push(status),
+      onError: (problem) => watch.problems.push(problem),
+    }).then(() => watch.ended = true);
+    try {
+      await watch.pass(0);
+      await check(watch);
+    } finally {
+      controller.abort();
+      await clock.tickAsync(0);
+      await over;
+      clock.uninstall();
+      Object.assign(globalThis, { fetch: realFetch, document: realDocument });
+    }
+  });
+}
+
+watching("it polls every 2 s while a job is active", [ok(ACTIVE)], async (watch) => {
+  await watch.pass(6_000);
+  assert.deepEqual(watch.polls, [0, 2_000, 4_000, 6_000]);
+  assert.deepEqual(watch.statuses[0], ACTIVE);
+  assert.equal(watch.tokens[0], "Bearer token");
+});
+
+watching(
+  "it polls a job that runs for ten minutes every 6 s, and one that runs for a day every 15 s",
+  [
+    ok({ active: true, job: { ...job, started_at: "2025-03-15T09:50:00Z" } }),
+    ok({
+      active: true,
+      job: { ...job, started_at: "2025-03-14T10:00:00Z" },
+    }),
+  ],
+  async (watch) => {
+    await watch.pass(21_000);
+    assert.deepEqual(watch.polls, [0, 6_000, 21_000]);
+  },
+);
+
+watching("it polls every 30 s while no job is active", [ok(IDLE)], async (watch) => {
+  await watch.pass(60_000);
+  assert.deepEqual(watch.polls, [0, 30_000, 60_000]);
+});
+
+watching(
+  "it does not poll while the tab is hidden, and at once when it is shown",
+  [ok(ACTIVE)],
+  async (watch) => {
+    await watch.pass(1_000);
+    watch.tab.show(false);
+    await watch.pass(600_000);
+    assert.deepEqual(watch.polls, [0]);
+    watch.tab.show(true);
+    await watch.pass(0);
+    assert.deepEqual(watch.polls, [0, 601_000]);
+  },
+);
+
+watching("it does not wait out the idle time when the tab is shown again", [ok(IDLE)], async (watch) => {
+  watch.tab.show(false);
+  await watch.pass(5_000);
+  watch.tab.show(true);
+  await watch.pass(0);
+  assert.deepEqual(watch.polls, [0, 5_000]);
+});
+
+for (
+  const [what, fails] of [
+    ["a 500", error(500)],
+    ["a network error", () => Promise.reject(new TypeError("network"))],
+    ["an answer that is not JSON", () => new Response("<html>", { status: 200 })],
+    ["a 404 of a function that is not deployed", error(404)],
+  ] as const
+) {
+  watching(
+    `it says that ${what} makes the service unreachable, waits longer each time, and keeps the last status`,
+    [ok(ACTIVE), fails, fails, fails, ok(IDLE)],
+    async (watch) => {
+      await watch.pass(2_000);
+      const waits: number[] = [];
+      for (let failures = 0; failures < 3; failures++) {
+        const problem = watch.problems[failures];
+        assert(problem?.kind === "unreachable");
+        assert.equal(watch.statuses.length, 1, "nothing was said of the status");
+        const longest = 2_000 * 2 ** failures;
+        assert(problem.retryInMs > longest / 2 && problem.retryInMs <= longest, `${problem.retryInMs}`);
+        waits.push(problem.retryInMs);
+        await watch.pass(Math.ceil(problem.retryInMs));
+      }
+      assert.equal(new Set(waits.map((wait, i) => wait / 2 ** i)).size, 3, "with jitter");
+      assert.deepEqual(watch.statuses.at(-1), IDLE);
+      assert.equal(watch.ended, false);
+    },
+  );
+}
+
+watching("it waits a minute at most", [error(500)], async (watch) => {
+  await watch.pass(600_000);
+  const last = watch.problems.at(-1);
+  assert(last?.kind === "unreachable" && last.retryInMs > 30_000 && last.retryInMs <= 60_000);
+});
+
+watching(
+  "its waits begin anew after a success",
+  [error(500), error(500), error(500), ok(ACTIVE), error(500)],
+  async (watch) => {
+    await watch.pass(20_000);
+    const fourth = watch.problems[3];
+    assert(fourth?.kind === "unreachable" && fourth.retryInMs <= 2_000);
+  },
+);
+
+watching(
+  "on 401 it refreshes the token once and goes on",
+  [ok(ACTIVE), error(401), ok(ACTIVE)],
+  async (watch) => {
+    await watch.pass(2_000);
+    assert.deepEqual(watch.tokens, ["Bearer token", "Bearer token", "Bearer fresh token"]);
+    assert.deepEqual(watch.polls, [0, 2_000, 2_000]);
+    assert.deepEqual(watch.problems, []);
+  },
+);
+
+watching("on a second 401 it says signed out and stops", [error(401)], async (watch) => {
+  await watch.pass(600_000);
+  assert.equal(watch.refreshes, 1);
+  assert.equal(watch.polls.length, 2);
+  assert.deepEqual(watch.problems, [{ kind: "signed_out" }]);
+  assert.equal(watch.ended, true);
+});
+
+watching(
+  "an outage between two 401 does not end the session",
+  [error(401), error(500), error(401), ok(ACTIVE)],
+  async (watch) => {
+    await watch.pass(600_000);
+    // The fresh token was refused as well: that is signed out, and the outage was none.
+    assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable", "signed_out"]);
+  },
+);
+
+watching("where nobody is signed in it asks for a fresh token once, polls nothing and says signed out", [
+  ok(ACTIVE),
+], async (watch) => {
+  await watch.pass(0);
+  assert.deepEqual(watch.polls, []);
+  assert.equal(watch.refreshes, 1);
+  assert.deepEqual(watch.problems, [{ kind: "signed_out" }]);
+}, null);
+
+watching("on 403 it says forbidden and stops", [error(403)], async (watch) => {
+  await watch.pass(600_000);
+  assert.equal(watch.polls.length, 1);
+  assert.deepEqual(watch.problems, [{ kind: "forbidden" }]);
+  assert.equal(watch.ended, true);
+});
+
+watching(
+  "it never has two polls in flight, however slow the service and busy the tab",
+  [() => new Promise((resolve) => setTimeout(() => resolve(Response.json(ACTIVE)), 9_000))],
+  async (watch) => {
+    for (let i = 0; i < 30; i++) {
+      watch.tab.show(i % 2 === 0);
+      await watch.pass(1_000);
+    }
+    assert(watch.polls.length >= 2);
+    assert.equal(watch.mostInFlight, 1);
+  },
+);
+
+watching("aborting ends the watch between two polls", [ok(ACTIVE)], async (watch) => {
+  await watch.pass(1_000);
+  watch.abort();
+  await watch.pass(600_000);
+  assert.equal(watch.polls.length, 1);
+  assert.equal(watch.ended, true);
+});
+
+watching(
+  "aborting ends the poll that is under way, and is no problem",
+  [(signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)))],
+  async (watch) => {
+    watch.abort();
+    await watch.pass(0);
+    assert.equal(watch.ended, true);
+    assert.deepEqual(watch.problems, []);
+  },
+);
+
+watching("aborting ends the watch of a hidden tab", [ok(ACTIVE)], async (watch) => {
+  watch.tab.show(false);
+  await watch.pass(10_000);
+  watch.abort();
+  await watch.pass(0);
+  assert.equal(watch.ended, true);
+});
+
+const AT = Date.parse("2025-03-15T10:05:30Z");
+
+Deno.test("the rate is the mean since the start, and the time remaining follows from it", () => {
+  assert.deepEqual(outlookOf(job, AT), { callsPerSecond: 2.5, secondsRemaining: 300, stalled: false });
+});
+
+Deno.test("the time remaining is unknown while the total is", () => {
+  assert.equal(outlookOf({ ...job, total_calls: null }, AT).secondsRemaining, null);
+});
+
+Deno.test("nothing is said of the rate before the first activity", () => {
+  for (const early of [{ last_activity_at: null }, { started_at: null }, { processed_calls: 0 }]) {
+    const { callsPerSecond, secondsRemaining } = outlookOf({ ...job, ...early }, AT);
+    assert.deepEqual([callsPerSecond, secondsRemaining], [null, null]);
+  }
+});
+
+Deno.test("a job seems stalled two minutes after its last activity, or after its start where it had none", () => {
+  const after = (ms: number, changes = {}) =>
+    outlookOf({ ...job, ...changes }, Date.parse("2025-03-15T10:05:00Z") + ms).stalled;
+  assert.equal(after(120_000), false);
+  assert.equal(after(120_001), true);
+  assert.equal(after(0, { last_activity_at: null }), true);
+});
+
+Deno.test("a pending job never seems stalled", () => {
+  const pending: ActiveJob = { ...job, status: "pending", started_at: null, last_activity_at: null };
+  assert.equal(outlookOf(pending, AT + 86_400_000).stalled, false);
+});
