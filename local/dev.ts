@@ -1,17 +1,13 @@
 /**
- * `deno task dev`: the local stack until Ctrl-C, and what to try on it.
+ * `deno task dev`: the local stack and the example page until Ctrl-C, and what
+ * to try on them. A demo worker moves the first agency's job, unless `--still`.
  *
  * @module
  */
 
+import { startDemoWorker } from "./demo_worker.ts";
+import { DEMO_USERS, startPage } from "./page.ts";
 import { DEMO_PASSWORD, PUBLISHABLE_KEY, type Stack, startStack } from "./stack.ts";
-
-const DEMO_USERS = [
-  { email: "importing@example.com", sees: "an active job with its progress" },
-  { email: "finished@example.com", sees: "the most recent finished job" },
-  { email: "new@example.com", sees: '{"active":false,"recent_job":null}: the agency never synced' },
-  { email: "nobody@example.com", sees: "403: the user belongs to no agency" },
-];
 
 const port = Number(Deno.env.get("PORT") || 54321);
 if (!Number.isInteger(port) || port < 0 || port > 65535) {
@@ -27,7 +23,10 @@ try {
 }
 
 const { url, functionUrl } = stack;
+const page = await startPage(url);
+const worker = Deno.args.includes("--still") ? undefined : startDemoWorker(url);
 console.log(`
+Page         ${page.url}  (sign in as a demo user and watch)
 Supabase     ${url}  (Auth at /auth/v1, REST at /rest/v1)
 Function     ${functionUrl}
 Publishable  ${PUBLISHABLE_KEY}
@@ -49,6 +48,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.addSignalListener(signal, async () => {
     if (stopping) return;
     stopping = true;
+    await worker?.stop();
+    await page.stop();
     await stack.stop();
     Deno.exit(0);
   });

@@ -28,6 +28,8 @@ export interface Stack {
   /** The function's address behind it. */
   functionUrl: string;
   function: FunctionProcess;
+  /** Starts the function anew where it was stopped. */
+  restartFunction(): Promise<void>;
   /** Runs one statement as the owner of the database, in turn with the requests. */
   sql<Row extends Record<string, unknown>>(query: string, parameters?: unknown[]): Promise<Row[]>;
   /** Signs a user in at Auth and gives the access token. */
@@ -60,7 +62,9 @@ export async function startStack(
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
     if (pathname === FUNCTION_PATH && functionProcess) return await forward(request, functionProcess.url());
-    if (/^\/(auth|rest)\/v1\//.test(pathname) && rest) return await rest(request);
+    if (/^\/(auth|rest)\/v1\//.test(pathname) && rest) {
+      return request.method === "OPTIONS" ? preflightOf(request) : forAnyOrigin(await rest(request));
+    }
     return Response.json({ message: "no such path" }, { status: 404 });
   });
   const url = `http://127.0.0.1:${server.addr.port}`;
@@ -85,16 +89,23 @@ export async function startStack(
     rest = (request) => inTurn(() => app.fetch(request, { peerAddress: "127.0.0.1" }));
 
     say("Starting the function …");
-    const started = functionProcess = await startFunction({
-      env: { SUPABASE_URL: url, SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }) },
-      watch,
-      onLine: onFunctionLine,
-    });
+    const start = () =>
+      startFunction({
+        env: { SUPABASE_URL: url, SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }) },
+        watch,
+        onLine: onFunctionLine,
+      });
+    let started = functionProcess = await start();
 
     return {
       url,
       functionUrl: url + FUNCTION_PATH,
-      function: started,
+      get function() {
+        return started;
+      },
+      async restartFunction() {
+        started = functionProcess = await start();
+      },
       sql: (query, parameters) =>
         inTurn(async () => {
           const { rows } = await database.query(query, parameters);
@@ -125,6 +136,27 @@ function queue(): <T>(task: () => Promise<T>) => Promise<T> {
     last = result.catch(() => {});
     return result;
   };
+}
+
+/** Allows a browser what it asks for, as the platform's gateway does before Auth and REST. */
+function preflightOf(request: Request): Response {
+  return forAnyOrigin(
+    new Response(null, {
+      status: 204,
+      headers: {
+        "Access-Control-Allow-Methods": "GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS",
+        "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers") ?? "*",
+        "Access-Control-Max-Age": "3600",
+      },
+    }),
+  );
+}
+
+/** Lets every origin read a response, as that gateway does. */
+function forAnyOrigin(response: Response): Response {
+  const readable = new Response(response.body, response);
+  readable.headers.set("Access-Control-Allow-Origin", "*");
+  return readable;
 }
 
 /** Hands a request on to the function as a gateway does. */

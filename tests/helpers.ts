@@ -98,9 +98,9 @@ export function jobId(answer: Answer): string | undefined {
   return status.active ? status.job.id : status.recent_job?.id;
 }
 
-/** Waits until something has come true that no event tells of; rejects after five seconds. */
-export async function until(condition: () => boolean): Promise<void> {
-  const limit = performance.now() + 5_000;
+/** Waits until something has come true that no event tells of; rejects after five seconds, or as many as named. */
+export async function until(condition: () => boolean, ms = 5_000): Promise<void> {
+  const limit = performance.now() + ms;
   while (!condition()) {
     if (performance.now() > limit) throw new Error(`still not true: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 2));

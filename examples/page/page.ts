@@ -1,0 +1,202 @@
+/**
+ * The page that shows a sync job: signs a demo user in, watches the status and
+ * writes it into the card of index.html.
+ *
+ * @module
+ */
+
+/// <reference lib="dom" />
+
+import { createClient } from "@supabase/supabase-js";
+import type { ActiveJob, RecentJob, SyncStatus } from "../../supabase/functions/get-sync-status/types.ts";
+import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../watch_sync_status.ts";
+
+/** What the server of the page tells it. */
+interface Config {
+  url: string;
+  publishableKey: string;
+  password: string;
+  users: string[];
+}
+
+function element<Type extends HTMLElement>(id: string, type: new () => Type): Type {
+  const found = document.getElementById(id);
+  if (!(found instanceof type)) throw new Error(`index.html has no ${type.name} #${id}`);
+  return found;
+}
+
+const view = {
+  form: element("sign-in", HTMLFormElement),
+  user: element("user", HTMLSelectElement),
+  submit: element("submit", HTMLButtonElement),
+  card: element("card", HTMLElement),
+  title: element("title", HTMLHeadingElement),
+  notice: element("notice", HTMLParagraphElement),
+  job: element("job", HTMLDivElement),
+  period: element("period", HTMLParagraphElement),
+  bar: element("bar", HTMLDivElement),
+  progress: element("progress", HTMLProgressElement),
+  label: element("progress-label", HTMLLabelElement),
+  outlook: element("outlook", HTMLParagraphElement),
+  counts: element("counts", HTMLElement),
+  announcer: element("announcer", HTMLParagraphElement),
+};
+
+const config: Config = await (await fetch("config.json")).json();
+const supabase = createClient(config.url, config.publishableKey, { auth: { persistSession: false } });
+
+view.user.replaceChildren(...config.users.map((email) => new Option(email, email)));
+
+let watch = new AbortController();
+view.form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  watch.abort();
+  watch = new AbortController();
+  const { signal } = watch;
+  view.card.hidden = false;
+  view.job.hidden = true;
+  title("Signing in …");
+  notice("");
+
+  const { error } = await supabase.auth.signInWithPassword({
+    email: view.user.value,
+    password: config.password,
+  });
+  if (signal.aborted) return;
+  if (error) return title(error.status ? "This user could not sign in" : "The service is unreachable");
+  await watchSyncStatus({
+    url: `${config.url}/functions/v1/get-sync-status`,
+    getAccessToken,
+    signal,
+    onStatus: showStatus,
+    onError: showProblem,
+  });
+});
+
+// Only now does signing in do anything.
+view.submit.disabled = false;
+
+/** Null where the session is over; throws where Auth is out of reach, which is another matter. */
+async function getAccessToken({ refresh }: { refresh: boolean }): Promise<string | null> {
+  const { data, error } = refresh ? await supabase.auth.refreshSession() : await supabase.auth.getSession();
+  if (error && (!error.status || error.status >= 500)) throw error;
+  return data.session?.access_token ?? null;
+}
+
+const RESULTS = {
+  completed: "The last import is complete",
+  failed: "The last import failed",
+  cancelled: "The last import was cancelled",
+};
+
+function showStatus(status: SyncStatus): void {
+  notice("");
+  if (status.active) return showActive(status.job);
+  view.job.hidden = status.recent_job === null;
+  if (!status.recent_job) return title("Nothing has been imported yet");
+  title(RESULTS[status.recent_job.status]);
+  showJob(status.recent_job);
+  view.bar.hidden = true;
+  view.outlook.textContent = `Requested ${dateTime(status.recent_job.created_at)}`;
+}
+
+function showActive(job: ActiveJob): void {
+  title(job.status === "pending" ? "The import is about to start" : "The import is running");
+  showJob(job);
+  view.job.hidden = view.bar.hidden = false;
+  view.label.textContent = job.progress_percent === null
+    ? "Counting the calls"
+    : `${job.progress_percent} % done`;
+  // Without a value the bar is indeterminate, which is what is known.
+  if (job.progress_percent === null) view.progress.removeAttribute("value");
+  else view.progress.value = job.progress_percent;
+
+  const { callsPerSecond, secondsRemaining, stalled } = outlookOf(job);
+  if (stalled && job.last_activity_at) {
+    notice(`The import seems stalled: no activity since ${dateTime(job.last_activity_at)}.`);
+  }
+  view.outlook.textContent = [
+    job.started_at ? `Started ${dateTime(job.started_at)}` : "",
+    secondsRemaining === null ? "" : `${duration(secondsRemaining)} left`,
+    callsPerSecond === null ? "" : `${number(Math.round(callsPerSecond))} calls per second`,
+  ].filter(Boolean).join(" · ");
+  // Each tenth is news to a screen reader; each call would be noise.
+  if (job.progress_percent !== null) announce(`${Math.floor(job.progress_percent / 10) * 10} % done`);
+}
+
+function showJob(job: ActiveJob | RecentJob): void {
+  view.period.textContent = `Calls from ${date(job.date_from)} to ${date(job.date_to)}`;
+  const counts = {
+    "Total": job.total_calls,
+    "Processed": job.processed_calls,
+    "Imported": job.imported_calls,
+    "Skipped": job.skipped_calls,
+    "Failed": job.failed_calls,
+  };
+  view.counts.replaceChildren(
+    ...Object.entries(counts).map(([term, calls]) => {
+      const [group, dt, dd] = [
+        document.createElement("div"),
+        document.createElement("dt"),
+        document.createElement("dd"),
+      ];
+      dt.textContent = term;
+      dd.textContent = calls === null ? "not yet known" : number(calls);
+      group.append(dt, dd);
+      return group;
+    }),
+  );
+}
+
+function showProblem(problem: SyncStatusProblem): void {
+  if (problem.kind === "unreachable") {
+    if (view.job.hidden) title("The service is unreachable");
+    return notice(
+      `The service is unreachable; what is shown may be out of date. Next try in ${
+        duration(problem.retryInMs / 1_000)
+      }.`,
+    );
+  }
+  view.job.hidden = true;
+  notice("");
+  title(
+    problem.kind === "signed_out"
+      ? "Your session is over. Please sign in again."
+      : "Your user belongs to no agency",
+  );
+}
+
+function title(text: string): void {
+  view.title.textContent = text;
+  announce(text);
+}
+
+function notice(text: string): void {
+  view.notice.hidden = !text;
+  if (view.notice.textContent !== text) view.notice.textContent = text;
+}
+
+/** Tells a screen reader, politely, and only what is new. */
+function announce(text: string): void {
+  if (view.announcer.textContent !== text) view.announcer.textContent = text;
+}
+
+const number = (value: number) => value.toLocaleString();
+// The period is whole days in UTC; in local time its end could fall on another day.
+const date = (timestamp: string) =>
+  new Date(timestamp).toLocaleDateString(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const dateTime = (timestamp: string) =>
+  new Date(timestamp).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+function duration(seconds: number): string {
+  const [value, unit] = seconds < 90
+    ? [seconds, "second"]
+    : seconds < 5_400
+    ? [seconds / 60, "minute"]
+    : [seconds / 3_600, "hour"];
+  return Math.max(1, Math.round(value)).toLocaleString(undefined, {
+    style: "unit",
+    unit,
+    unitDisplay: "long",
+  });
+}
