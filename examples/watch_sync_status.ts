@@ -23,6 +23,7 @@ export interface WatchSyncStatusOptions {
   url: string;
   /**
    * Gives the access token, a fresh one where `refresh` is true; null where nobody is signed in.
+   * Rejects where Auth is out of reach; that does not end the watch.
    * With supabase-js: `auth.refreshSession()` or else `auth.getSession()`.
    */
   getAccessToken(options: { refresh: boolean }): Promise<string | null>;
@@ -66,16 +67,19 @@ export async function watchSyncStatus(
   { url, getAccessToken, signal, onStatus, onError }: WatchSyncStatusOptions,
 ): Promise<void> {
   let failures = 0;
-  let refresh = false;
+  let session: "trusted" | "refused" | "refreshed" = "trusted";
   while (!signal.aborted) {
     await shown(signal);
-    const outcome = await poll(url, getAccessToken, refresh, signal);
+    // Where Auth is out of reach that says nothing of the session: the refresh is still due.
+    const token = await getAccessToken({ refresh: session === "refused" }).catch(() => undefined);
+    if (session === "refused" && token !== undefined) session = "refreshed";
+    const outcome = token === undefined ? "unreachable" : await poll(url, token, signal);
     if (signal.aborted) return;
 
     if (outcome === "forbidden") return onError({ kind: "forbidden" });
     if (outcome === "unauthorized") {
-      if (refresh) return onError({ kind: "signed_out" });
-      refresh = true;
+      if (session === "refreshed") return onError({ kind: "signed_out" });
+      session = "refused";
       continue;
     }
     if (outcome === "unreachable") {
@@ -86,32 +90,39 @@ export async function watchSyncStatus(
       continue;
     }
     failures = 0;
-    refresh = false;
+    session = "trusted";
     onStatus(outcome.status);
     await pause(intervalOf(outcome.status), signal);
   }
 }
 
-async function poll(
-  url: string,
-  getAccessToken: WatchSyncStatusOptions["getAccessToken"],
-  refresh: boolean,
-  signal: AbortSignal,
-): Promise<Outcome> {
+async function poll(url: string, token: string | null, signal: AbortSignal): Promise<Outcome> {
+  if (!token) return "unauthorized";
   try {
-    const token = await getAccessToken({ refresh });
-    if (!token) return "unauthorized";
     const response = await fetch(url, {
       headers: { Authorization: `Bearer ${token}` },
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
     });
-    if (response.status === 200) return { status: await response.json() };
-    await response.body?.cancel();
-    if (response.status === 401) return "unauthorized";
-    return response.status === 403 ? "forbidden" : "unreachable";
+    return outcomeOf(await response.json());
   } catch {
     return "unreachable";
   }
+}
+
+/**
+ * Reads an answer by its body: a captive portal, a firewall or a gateway in the
+ * function's place sends the same status codes, and must not end the watch.
+ */
+function outcomeOf(body: unknown): Outcome {
+  if (typeof body !== "object" || body === null) return "unreachable";
+  if (isSyncStatus(body)) return { status: body };
+  const code = "code" in body ? body.code : undefined;
+  return code === "unauthorized" || code === "forbidden" ? code : "unreachable";
+}
+
+function isSyncStatus(body: object): body is SyncStatus {
+  if (!("active" in body)) return false;
+  return body.active === true ? "job" in body : body.active === false && "recent_job" in body;
 }
 
 function intervalOf(status: SyncStatus): number {

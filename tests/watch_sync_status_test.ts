@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
 import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../examples/watch_sync_status.ts";
-import type { ActiveJob, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
+import type { ActiveJob, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
 
 const START = Date.parse("2025-03-15T10:00:00Z");
 
@@ -25,7 +25,10 @@ const ACTIVE: SyncStatus = { active: true, job };
 const IDLE: SyncStatus = { active: false, recent_job: null };
 
 const ok = (status: SyncStatus) => () => Response.json(status);
-const error = (status: number) => () => Response.json({ error: "…", code: "…" }, { status });
+const error = (status: number, code?: ErrorCode) => () => Response.json({ error: "…", code }, { status });
+const UNAUTHORIZED = error(401, "unauthorized");
+const FORBIDDEN = error(403, "forbidden");
+const FAILED = error(500, "internal_error");
 
 /** A tab that can be hidden, as far as the client looks at one. */
 class Tab extends EventTarget {
@@ -57,7 +60,7 @@ function watching(
   sentence: string,
   answers: ((signal: AbortSignal) => Response | Promise<Response>)[],
   check: (watch: Watch) => Promise<void>,
-  token: string | null = "token",
+  tokenOf: (refresh: boolean) => string | null = (refresh) => refresh ? "fresh token" : "token",
 ): void {
   Deno.test(sentence, async () => {
     const clock = FakeTimers.install({
@@ -94,10 +97,11 @@ function watching(
     });
     const over = watchSyncStatus({
       url: "https://project.test/functions/v1/get-sync-status",
-      getAccessToken: ({ refresh }) => {
-        if (refresh) watch.refreshes++;
-        return Promise.resolve(token && (refresh ? `fresh ${token}` : token));
-      },
+      getAccessToken: ({ refresh }) =>
+        new Promise((resolve) => {
+          if (refresh) watch.refreshes++;
+          resolve(tokenOf(refresh));
+        }),
       signal: controller.signal,
       onStatus: (status) => watch.statuses.push(status),
       onError: (problem) => watch.problems.push(problem),
@@ -166,10 +170,14 @@ watching("it does not wait out the idle time when the tab is shown again", [ok(I
 
 for (
   const [what, fails] of [
-    ["a 500", error(500)],
+    ["a 500", FAILED],
     ["a network error", () => Promise.reject(new TypeError("network"))],
     ["an answer that is not JSON", () => new Response("<html>", { status: 200 })],
     ["a 404 of a function that is not deployed", error(404)],
+    ["a 401 of a gateway", error(401)],
+    ["a 403 of a firewall", () => new Response("<html>", { status: 403 })],
+    ["a JSON null", () => Response.json(null)],
+    ["a captive portal's JSON", () => Response.json({ active: false })],
   ] as const
 ) {
   watching(
@@ -194,7 +202,7 @@ for (
   );
 }
 
-watching("it waits a minute at most", [error(500)], async (watch) => {
+watching("it waits a minute at most", [FAILED], async (watch) => {
   await watch.pass(600_000);
   const last = watch.problems.at(-1);
   assert(last?.kind === "unreachable" && last.retryInMs > 30_000 && last.retryInMs <= 60_000);
@@ -202,7 +210,7 @@ watching("it waits a minute at most", [error(500)], async (watch) => {
 
 watching(
   "its waits begin anew after a success",
-  [error(500), error(500), error(500), ok(ACTIVE), error(500)],
+  [FAILED, FAILED, FAILED, ok(ACTIVE), FAILED],
   async (watch) => {
     await watch.pass(20_000);
     const fourth = watch.problems[3];
@@ -212,7 +220,7 @@ watching(
 
 watching(
   "on 401 it refreshes the token once and goes on",
-  [ok(ACTIVE), error(401), ok(ACTIVE)],
+  [ok(ACTIVE), UNAUTHORIZED, ok(ACTIVE)],
   async (watch) => {
     await watch.pass(2_000);
     assert.deepEqual(watch.tokens, ["Bearer token", "Bearer token", "Bearer fresh token"]);
@@ -221,7 +229,7 @@ watching(
   },
 );
 
-watching("on a second 401 it says signed out and stops", [error(401)], async (watch) => {
+watching("on a second 401 it says signed out and stops", [UNAUTHORIZED], async (watch) => {
   await watch.pass(600_000);
   assert.equal(watch.refreshes, 1);
   assert.equal(watch.polls.length, 2);
@@ -230,12 +238,29 @@ watching("on a second 401 it says signed out and stops", [error(401)], async (wa
 });
 
 watching(
-  "an outage between two 401 does not end the session",
-  [error(401), error(500), error(401), ok(ACTIVE)],
+  "an outage between two 401 ends nothing and needs no other refresh; the second 401 is signed out",
+  [UNAUTHORIZED, FAILED, UNAUTHORIZED, ok(ACTIVE)],
   async (watch) => {
     await watch.pass(600_000);
     // The fresh token was refused as well: that is signed out, and the outage was none.
     assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable", "signed_out"]);
+    assert.equal(watch.refreshes, 1, "the token was fresh already");
+  },
+);
+
+let outages = 2;
+watching(
+  "a refresh that fails because Auth is out of reach is no end of the session, and is tried again",
+  [UNAUTHORIZED, ok(ACTIVE)],
+  async (watch) => {
+    await watch.pass(20_000);
+    assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable", "unreachable"]);
+    assert.equal(watch.refreshes, 3);
+    assert.equal(watch.tokens[1], "Bearer fresh token");
+  },
+  (refresh) => {
+    if (refresh && outages-- > 0) throw new TypeError("Auth is out of reach");
+    return refresh ? "fresh token" : "token";
   },
 );
 
@@ -246,9 +271,9 @@ watching("where nobody is signed in it asks for a fresh token once, polls nothin
   assert.deepEqual(watch.polls, []);
   assert.equal(watch.refreshes, 1);
   assert.deepEqual(watch.problems, [{ kind: "signed_out" }]);
-}, null);
+}, () => null);
 
-watching("on 403 it says forbidden and stops", [error(403)], async (watch) => {
+watching("on 403 it says forbidden and stops", [FORBIDDEN], async (watch) => {
   await watch.pass(600_000);
   assert.equal(watch.polls.length, 1);
   assert.deepEqual(watch.problems, [{ kind: "forbidden" }]);
