@@ -52,6 +52,10 @@ interface Watch {
   mostInFlight: number;
   ended: boolean;
   tab: Tab;
+  /** How many timers are set. */
+  timers(): number;
+  /** What the front end does when it is told a status. */
+  whenTold?(): void;
   abort(): void;
 }
 
@@ -80,6 +84,7 @@ function watching(
       mostInFlight: 0,
       ended: false,
       tab: new Tab(),
+      timers: () => clock.countTimers(),
       abort: () => controller.abort(),
     };
     Object.assign(globalThis, {
@@ -103,7 +108,10 @@ function watching(
           resolve(tokenOf(refresh));
         }),
       signal: controller.signal,
-      onStatus: (status) => watch.statuses.push(status),
+      onStatus(status) {
+        watch.statuses.push(status);
+        watch.whenTold?.();
+      },
       onError: (problem) => watch.problems.push(problem),
     }).then(() => watch.ended = true);
     try {
@@ -229,6 +237,17 @@ watching(
   },
 );
 
+watching(
+  "it refreshes again when the next token is refused",
+  [UNAUTHORIZED, ok(ACTIVE), UNAUTHORIZED, ok(ACTIVE)],
+  async (watch) => {
+    await watch.pass(2_000);
+    assert.equal(watch.refreshes, 2);
+    assert.equal(watch.statuses.length, 2);
+    assert.deepEqual(watch.problems, []);
+  },
+);
+
 watching("on a second 401 it says signed out and stops", [UNAUTHORIZED], async (watch) => {
   await watch.pass(600_000);
   assert.equal(watch.refreshes, 1);
@@ -293,11 +312,25 @@ watching(
   },
 );
 
-watching("aborting ends the watch between two polls", [ok(ACTIVE)], async (watch) => {
-  await watch.pass(1_000);
-  watch.abort();
-  await watch.pass(600_000);
-  assert.equal(watch.polls.length, 1);
+watching(
+  "aborting ends the watch between two polls, and leaves no timer behind",
+  [ok(ACTIVE)],
+  async (watch) => {
+    await watch.pass(1_000);
+    assert.equal(watch.timers(), 1);
+    watch.abort();
+    await watch.pass(0);
+    assert.equal(watch.timers(), 0);
+    await watch.pass(600_000);
+    assert.equal(watch.polls.length, 1);
+    assert.equal(watch.ended, true);
+  },
+);
+
+watching("aborting ends the watch at once where the status is told", [ok(IDLE)], async (watch) => {
+  watch.whenTold = watch.abort;
+  await watch.pass(30_000);
+  assert.equal(watch.statuses.length, 2);
   assert.equal(watch.ended, true);
 });
 
@@ -346,6 +379,8 @@ Deno.test("a job seems stalled two minutes after its last activity, or after its
 });
 
 Deno.test("a pending job never seems stalled", () => {
-  const pending: ActiveJob = { ...job, status: "pending", started_at: null, last_activity_at: null };
-  assert.equal(outlookOf(pending, AT + 86_400_000).stalled, false);
+  for (const last_activity_at of [null, job.last_activity_at]) {
+    const pending: ActiveJob = { ...job, status: "pending", last_activity_at };
+    assert.equal(outlookOf(pending, AT + 86_400_000).stalled, false);
+  }
 });
