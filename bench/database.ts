@@ -2,9 +2,8 @@
  * What the two job queries cost as the tables grow: plan, buffers and time, as
  * the API runs them (role authenticated, claims set, row-level security on).
  *
- * On the server that DATABASE_URL names (a throwaway one: a database is made
- * and dropped there), up to ten million jobs; without it on PGlite, with what
- * fits a minute.
+ * On the server that DATABASE_URL names (a database is made and dropped there),
+ * up to ten million jobs; without it on PGlite, with what fits a minute.
  *
  * @module
  */
@@ -13,6 +12,7 @@ import { PGlite } from "@electric-sql/pglite";
 import postgres from "postgres";
 import { z } from "zod";
 import { projectSql } from "../local/platform.ts";
+import { createDatabase } from "../local/postgres_server.ts";
 
 /**
  * Pages that a thousand times the jobs may add: each query descends into at most
@@ -163,12 +163,8 @@ async function measure(run: Run, limit: number): Promise<Measurement[]> {
 }
 
 async function onPostgres(server: string): Promise<Measurement[]> {
-  const admin = postgres(server, { max: 1, onnotice: () => {} });
-  const name = `bench_${crypto.randomUUID().replaceAll("-", "")}`;
-  await admin.unsafe(`create database ${name}`);
-  const url = new URL(server);
-  url.pathname = name;
-  const sql = postgres(url.href, { max: 1, onnotice: () => {} });
+  const { url, drop } = await createDatabase(server);
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
     return await measure(async (script) => {
       const result: unknown = await sql.unsafe(script).simple();
@@ -178,9 +174,7 @@ async function onPostgres(server: string): Promise<Measurement[]> {
     }, 10_000_000);
   } finally {
     await sql.end();
-    await admin.unsafe(`drop database ${name} with (force)`);
-    await admin.unsafe("drop role if exists authenticator, anon, authenticated, service_role");
-    await admin.end();
+    await drop();
   }
 }
 
@@ -196,10 +190,7 @@ async function onPglite(): Promise<Measurement[]> {
 /** What the job queries cost at each size, on the server that DATABASE_URL names or on PGlite. */
 export async function scale(): Promise<Measurement[]> {
   const server = Deno.env.get("DATABASE_URL");
-  const measurements = server ? await onPostgres(server) : await onPglite();
-  // PGlite's WebAssembly sets this process's exit code.
-  Deno.exitCode = 0;
-  return measurements;
+  return server ? await onPostgres(server) : await onPglite();
 }
 
 /** Why a scale table is not what the project promises; empty where it is. */

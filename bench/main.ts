@@ -38,7 +38,7 @@ const functions = Object.fromEntries(
 
 let result;
 try {
-  for (const name of NAMES) await keepsTheSpec(functions[name].url(), upstream.tokens);
+  for (const name of NAMES) await keepsTheSpec(functions[name].url, upstream.tokens);
   say(
     `Deno ${Deno.version.deno} on ${navigator.hardwareConcurrency} cores. All four answer as the spec says.`,
   );

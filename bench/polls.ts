@@ -9,8 +9,8 @@ import autocannon from "autocannon";
 import pidusage from "pidusage";
 import { z } from "zod";
 import type { FunctionProcess } from "../local/function_process.ts";
-import { run } from "../local/run.ts";
-import { KEY } from "../tests/fake_upstream.ts";
+import { deno, pathOf } from "../local/commands.ts";
+import { KEY } from "../testing/fake_upstream.ts";
 import { NAMES, poll, type Rival, type Upstream } from "./rivals.ts";
 
 /** A rival's readings, round by round: the same index is the same round for all. */
@@ -70,7 +70,7 @@ export async function latency(upstream: Upstream, functions: Functions): Promise
         requests: noRounds(),
       };
       await inTurn(3, async (name) => {
-        const url = functions[name].url();
+        const url = functions[name].url;
         // Opens the connections again that were closed while the others were measured.
         await upstream.moveTo(0);
         await poll(url, upstream.tokens[caller]);
@@ -130,7 +130,7 @@ export interface Throughput {
 /** Measures polls per second, the slowest of a hundred, and CPU time per poll. */
 export async function throughput(upstream: Upstream, functions: Functions): Promise<Throughput[]> {
   const token = upstream.tokens.active;
-  for (const name of NAMES) await load(functions[name].url(), token, 32, { duration: 3 });
+  for (const name of NAMES) await load(functions[name].url, token, 32, { duration: 3 });
 
   const results: Throughput[] = [];
   for (const inFlight of [1, 32, 256]) {
@@ -138,7 +138,7 @@ export async function throughput(upstream: Upstream, functions: Functions): Prom
     await inTurn(inFlight === 32 ? 7 : 3, async (name) => {
       const { pid, url } = functions[name];
       const before = (await usage(pid)).ctime;
-      const { polls, seconds, p99Ms } = await load(url(), token, inFlight, { duration: 2 });
+      const { polls, seconds, p99Ms } = await load(url, token, inFlight, { duration: 2 });
       result.cpuMicros[name].push(((await usage(pid)).ctime - before) * 1000 / polls);
       result.pollsPerSecond[name].push(polls / seconds);
       result.p99Ms[name].push(p99Ms);
@@ -154,7 +154,7 @@ export async function coldStart(upstream: Upstream): Promise<Rounds> {
   await inTurn(15, async (name) => {
     const before = performance.now();
     const started = await upstream.start(name);
-    await poll(started.url(), upstream.tokens.active);
+    await poll(started.url, upstream.tokens.active);
     result[name].push(performance.now() - before);
     await started.stop();
   });
@@ -169,11 +169,11 @@ export async function importCost(): Promise<Record<typeof MODULES[number], numbe
     typeof MODULES[number],
     number[]
   >;
-  const script = new URL("import_cost.ts", import.meta.url).pathname;
+  const script = pathOf("import_cost.ts", import.meta.url);
   for (let round = 0; round < 9; round++) {
     for (const module of MODULES) {
       result[module].push(
-        Number(await run(Deno.execPath(), ["run", "--quiet", "--allow-env", "--allow-read", script, module])),
+        Number(await deno(["run", "--quiet", "--allow-env", "--allow-read", script, module])),
       );
     }
   }
@@ -187,7 +187,7 @@ export async function memory(upstream: Upstream): Promise<{ polls: number; bytes
     const readings: { polls: number; bytes: number }[] = [];
     let polled = 0;
     for (const polls of [10_000, 100_000]) {
-      await load(started.url(), upstream.tokens.active, 32, { amount: polls - polled });
+      await load(started.url, upstream.tokens.active, 32, { amount: polls - polled });
       polled = polls;
       readings.push({ polls, bytes: (await usage(started.pid)).memory });
     }
@@ -215,7 +215,7 @@ export async function preflights(
 ): Promise<{ name: Rival; browser: string; requests: number }[]> {
   const results: { name: Rival; browser: string; requests: number }[] = [];
   for (const name of NAMES) {
-    const response = await fetch(functions[name].url(), { method: "OPTIONS" });
+    const response = await fetch(functions[name].url, { method: "OPTIONS" });
     await response.body?.cancel();
     const maxAge = Number(response.headers.get("Access-Control-Max-Age") ?? WITHOUT_MAX_AGE);
     for (const [browser, cap] of Object.entries(BROWSERS)) {

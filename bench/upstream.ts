@@ -16,8 +16,8 @@ import {
   postgrestError,
   RECENT_ROW,
   rows,
-} from "../tests/fake_upstream.ts";
-import type { Reply } from "../tests/fake_upstream.ts";
+} from "../testing/fake_upstream.ts";
+import type { Reply } from "../testing/fake_upstream.ts";
 import type { Step } from "../supabase/functions/get-sync-status/sync_status.ts";
 
 /** The situations that a caller can be in, by the token that is sent. */

@@ -7,8 +7,13 @@
 
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { cleanEnvironment, pathOf } from "./commands.ts";
 
 const GET_SYNC_STATUS = new URL("../supabase/functions/get-sync-status/index.ts", import.meta.url);
+
+/** How long it may take to start, and to end when it is told to, in milliseconds. */
+const START_MS = 60_000;
+const STOP_MS = 5_000;
 
 /** All that the function needs: its upstream's network, and these variables of its environment. */
 const PERMISSIONS = [
@@ -18,8 +23,8 @@ const PERMISSIONS = [
 
 /** A running function. */
 export interface FunctionProcess {
-  /** Where it answers; another port after each restart by the watcher. */
-  url(): string;
+  /** Where it answers. */
+  url: string;
   /** Its process id. */
   pid: number;
   /** All lines it has written so far. */
@@ -34,16 +39,14 @@ export interface FunctionProcess {
  * @param options.env the environment it is given
  * @param options.entrypoint another function to start in its place
  * @param options.permissions what it may do, as flags of `deno run`
- * @param options.watch restart it when one of its files changes
  * @param options.onLine called with each line that it writes
  * @throws {Error} with the function's own words when it ends before it listens
  */
 export async function startFunction(
-  { env, entrypoint = GET_SYNC_STATUS, permissions = PERMISSIONS, watch = false, onLine }: {
+  { env, entrypoint = GET_SYNC_STATUS, permissions = PERMISSIONS, onLine }: {
     env: Record<string, string>;
     entrypoint?: URL;
     permissions?: string[];
-    watch?: boolean;
     onLine?: (line: string) => void;
   },
 ): Promise<FunctionProcess> {
@@ -51,50 +54,43 @@ export async function startFunction(
     "run",
     "--no-prompt",
     "--frozen",
+    `--preload=${pathOf("end_with_stdin.ts", import.meta.url)}`,
     ...permissions,
-    ...(watch ? ["--watch", "--no-clear-screen"] : []),
     entrypoint.href,
   ], {
-    env: {
-      ...withoutSupabase(Deno.env.toObject()),
-      ...env,
-      DENO_SERVE_ADDRESS: "tcp:127.0.0.1:0",
-      NO_COLOR: "1",
-    },
-    stdio: ["ignore", "pipe", "pipe"],
+    // The caller's own Supabase variables must not leak into what is tested.
+    env: { ...cleanEnvironment(), ...env, DENO_SERVE_ADDRESS: "tcp:127.0.0.1:0", NO_COLOR: "1" },
+    stdio: ["pipe", "pipe", "pipe"],
   });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
 
   const output: string[] = [];
-  let url = "";
-  await new Promise<void>((resolve, reject) => {
+  let tooLate: ReturnType<typeof setTimeout> | undefined;
+  const url = await new Promise<string>((resolve, reject) => {
     for (const input of [child.stdout, child.stderr]) {
       createInterface({ input }).on("line", (line) => {
         output.push(line);
         const address = /^Listening on (http:\/\/127\.0\.0\.1:\d+)\/?/.exec(line)?.[1];
-        if (address) {
-          url = address;
-          resolve();
-        } else {
-          onLine?.(line);
-        }
+        if (address) resolve(address);
+        else onLine?.(line);
       });
     }
     child.once("close", () => reject(new Error(output.join("\n"))));
-  });
+    tooLate = setTimeout(() => {
+      child.kill("SIGKILL");
+      reject(new Error(`The function did not listen within ${START_MS / 1_000} s: ${output.join("\n")}`));
+    }, START_MS);
+  }).finally(() => clearTimeout(tooLate));
 
   return {
-    url: () => url,
+    url,
     pid: child.pid ?? 0,
     output,
     async stop() {
       child.kill("SIGTERM");
+      const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
       await ended;
+      clearTimeout(timer);
     },
   };
-}
-
-/** The caller's own Supabase variables must not leak into what is tested. */
-function withoutSupabase(env: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("SUPABASE_")));
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { run } from "./run.ts";
+import { deno, pathOf } from "./commands.ts";
 import { DEMO_PASSWORD, PUBLISHABLE_KEY } from "./stack.ts";
 
 const PAGE = new URL("../examples/page/", import.meta.url);
@@ -50,13 +50,7 @@ export async function startPage(
         return new Response("no such path", { status: 404 });
     }
   });
-  script = await run(Deno.execPath(), [
-    "bundle",
-    "--quiet",
-    "--minify",
-    "--platform",
-    "browser",
-    new URL("page.ts", PAGE).pathname,
-  ]);
+  const entrypoint = pathOf("../examples/page/page.ts", import.meta.url);
+  script = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entrypoint]);
   return { url: `http://127.0.0.1:${server.addr.port}/`, stop: () => server.shutdown() };
 }

@@ -1,12 +1,6 @@
--- What a Supabase project has before its first migration: the API roles, their
--- default privileges, and the parts of schema auth that migrations, policies and
--- the seed rely on. It runs after the auth tables have been made.
-
-create role anon          nologin noinherit;
-create role authenticated nologin noinherit;
-create role service_role  nologin noinherit bypassrls;
-create role authenticator login   noinherit;
-grant anon, authenticated, service_role to authenticator;
+-- What a Supabase project has before its first migration: default privileges,
+-- and the parts of schema auth that migrations, policies and the seed rely on.
+-- It runs after the API roles and the auth tables have been made.
 
 grant usage on schema public, auth to anon, authenticated, service_role;
 

@@ -9,7 +9,12 @@ import { getAuthSchemaSql, SUPABASE_AUTH_HELPERS_SQL } from "@supabase/lite";
 
 const SUPABASE = new URL("../supabase/", import.meta.url);
 
-/** What a Supabase project has before its first migration. */
+/** The roles of Supabase's API, which belong to the whole server. */
+export function rolesSql(): Promise<string> {
+  return Deno.readTextFile(new URL("roles.sql", import.meta.url));
+}
+
+/** What a Supabase project has before its first migration, where the roles are there. */
 export async function platformSql(): Promise<string> {
   const platform = await Deno.readTextFile(new URL("platform.sql", import.meta.url));
   return [getAuthSchemaSql(), SUPABASE_AUTH_HELPERS_SQL, platform].join("\n");
@@ -29,7 +34,7 @@ export async function migrations(): Promise<{ name: string; sql: string }[]> {
 
 /** An empty project with every migration applied, as one script. */
 export async function projectSql(): Promise<string> {
-  return [await platformSql(), ...(await migrations()).map(({ sql }) => sql)].join("\n");
+  return [await rolesSql(), await platformSql(), ...(await migrations()).map(({ sql }) => sql)].join("\n");
 }
 
 /** The demo agencies, users and jobs. */

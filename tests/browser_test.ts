@@ -7,7 +7,7 @@ import { z } from "zod";
 import { startDemoWorker } from "../local/demo_worker.ts";
 import { DEMO_USERS, startPage } from "../local/page.ts";
 import { FUNCTION_PATH, startStack } from "../local/stack.ts";
-import { until } from "./helpers.ts";
+import { test, until } from "../testing/helpers.ts";
 
 /** Where Debian, Ubuntu, Chrome's own packages and macOS put it; CHROMIUM names another. */
 const PATHS = [
@@ -68,23 +68,17 @@ if (executablePath) {
   });
 
   const inBrowser = (sentence: string, check: (tab: Page, context: BrowserContext) => Promise<void>) =>
-    Deno.test({
-      name: sentence,
-      // The browser's sockets live from the first test to the last.
-      sanitizeOps: false,
-      sanitizeResources: false,
-      async fn() {
-        const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Berlin" });
-        const tab = await context.newPage();
-        tab.setDefaultTimeout(20_000);
-        try {
-          await tab.goto(page.url);
-          await tab.locator("button:enabled").waitFor();
-          await check(tab, context);
-        } finally {
-          await context.close();
-        }
-      },
+    test(sentence, async () => {
+      const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Berlin" });
+      const tab = await context.newPage();
+      tab.setDefaultTimeout(20_000);
+      try {
+        await tab.goto(page.url);
+        await tab.locator("button:enabled").waitFor();
+        await check(tab, context);
+      } finally {
+        await context.close();
+      }
     });
 
   const signIn = async (tab: Page, email: string) => {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { progressPercent, timestamp } from "../supabase/functions/get-sync-status/contract.ts";
+import { test } from "../testing/helpers.ts";
 
 const READS: [string, string][] = [
   ["2025-01-01T00:00:00+00:00", "2025-01-01T00:00:00Z"],
@@ -19,8 +20,7 @@ const READS: [string, string][] = [
   ["2024-02-29T00:00:00+00:00", "2024-02-29T00:00:00Z"],
 ];
 for (const [written, read] of READS) {
-  Deno.test(`the timestamp ${written} goes out as ${read}`, () =>
-    assert.equal(timestamp.parse(written), read));
+  test(`the timestamp ${written} goes out as ${read}`, () => assert.equal(timestamp.parse(written), read));
 }
 
 const REFUSES = [
@@ -37,16 +37,16 @@ const REFUSES = [
   "",
 ];
 for (const written of REFUSES) {
-  Deno.test(`"${written}" is no timestamp of the contract`, () =>
+  test(`"${written}" is no timestamp of the contract`, () =>
     assert.equal(timestamp.safeParse(written).success, false));
 }
 
-Deno.test("progress_percent is null where total_calls is null or 0", () => {
+test("progress_percent is null where total_calls is null or 0", () => {
   assert.equal(progressPercent(5, null), null);
   assert.equal(progressPercent(0, 0), null);
 });
 
-Deno.test("progress_percent is Math.round((processed_calls / total_calls) * 100)", () => {
+test("progress_percent is Math.round((processed_calls / total_calls) * 100)", () => {
   assert.equal(progressPercent(750, 1500), 50);
   assert.equal(progressPercent(1, 8), 13);
   assert.equal(progressPercent(2147483647, 2147483647), 100);

@@ -6,6 +6,7 @@
 import { PGlite } from "@electric-sql/pglite";
 import { pgtap } from "@electric-sql/pglite-pgtap";
 import { projectSql } from "../local/platform.ts";
+import { test } from "../testing/helpers.ts";
 
 const FOLDER = new URL("../supabase/tests/", import.meta.url);
 
@@ -16,14 +17,12 @@ await database.exec("create extension pgtap");
 const files = (await Array.fromAsync(Deno.readDir(FOLDER))).map(({ name }) => name).sort();
 for (const file of files) {
   for (const { name, problem } of await run(await Deno.readTextFile(new URL(file, FOLDER)))) {
-    Deno.test(`${file}: ${name}`, () => {
+    test(`${file}: ${name}`, () => {
       if (problem !== undefined) throw new Error(problem);
     });
   }
 }
 await database.close();
-// PGlite's WebAssembly sets this process's exit code when a statement fails, as many here must.
-Deno.exitCode = 0;
 
 interface Assertion {
   name: string;

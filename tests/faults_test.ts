@@ -17,9 +17,9 @@ import {
   startFakeUpstream,
   tokenOf,
   USER,
-} from "./fake_upstream.ts";
-import { FAULTS, STEPS } from "./faults.ts";
-import { type Answer, jobId, poll, until } from "./helpers.ts";
+} from "../testing/fake_upstream.ts";
+import { FAULTS, STEPS } from "../testing/faults.ts";
+import { type Answer, jobId, poll, test, until } from "../testing/helpers.ts";
 
 const upstream = await startFakeUpstream();
 const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
@@ -38,7 +38,7 @@ async function pollWith(
   tokens.push(token);
   upstream.callers.set(token, responders);
   const before = performance.now();
-  const answer = await poll(fn.url(), token);
+  const answer = await poll(fn.url, token);
   assert(performance.now() - before < 10_000, "the answer came within 10 s");
   return [answer, token];
 }
@@ -51,7 +51,7 @@ async function loggedStep({ headers }: Answer): Promise<string> {
   return JSON.parse(lines()[0] ?? "").step;
 }
 
-Deno.test(`the fault matrix: ${STEPS.length} upstream requests times ${FAULTS.length} faults, ${STEPS.length * FAULTS.length} cells`, async (t) => {
+test(`the fault matrix: ${STEPS.length} upstream requests times ${FAULTS.length} faults, ${STEPS.length * FAULTS.length} cells`, async (t) => {
   const cells = STEPS.flatMap((step) => FAULTS.map((fault) => ({ step, fault })));
   // All at once: each caller has an upstream of its own, and the slow ones wait together.
   const kept = await Promise.all(cells.map(({ step, fault }) => {
@@ -60,8 +60,6 @@ Deno.test(`the fault matrix: ${STEPS.length} upstream requests times ${FAULTS.le
     const id = step === "historical_sync_jobs" ? RECENT_ROW.id : ACTIVE_ROW.id;
     return t.step({
       name: `${step}: ${fault.name} is ${fault.expected}, and 200 at once when it is over`,
-      sanitizeOps: false,
-      sanitizeResources: false,
       sanitizeExit: false,
       async fn() {
         const [answer, token] = await pollWith({ ...idle, [step]: fault.at(step) });
@@ -137,7 +135,7 @@ for (const auth of Object.keys(AUTH) as (keyof typeof AUTH)[]) {
   for (const users of Object.keys(USERS) as (keyof typeof USERS)[]) {
     for (const rpc of Object.keys(RPC) as (keyof typeof RPC)[]) {
       const [status, detail] = due(auth, users, rpc);
-      Deno.test(`${status} when Auth ${auth}, users: ${users}, RPC: ${rpc}, whichever arrives first`, async () => {
+      test(`${status} when Auth ${auth}, users: ${users}, RPC: ${rpc}, whichever arrives first`, async () => {
         assert.equal(ORDERS.length, 6);
         for (const order of ORDERS) {
           const [answer] = await pollWith(
@@ -156,13 +154,13 @@ for (const auth of Object.keys(AUTH) as (keyof typeof AUTH)[]) {
   }
 }
 
-Deno.test("a redirect is not followed, so that nobody is handed the token", () => {
+test("a redirect is not followed, so that nobody is handed the token", () => {
   assert(upstream.requests.length > 500);
   assert.equal(upstream.requests.some(({ url }) => url.pathname.endsWith("/elsewhere")), false);
 });
 
 // Last, when everything above has been logged.
-Deno.test("no token or key of all these polls ever reached the log", () => {
+test("no token or key of all these polls ever reached the log", () => {
   const written = fn.output.join("\n");
   assert(fn.output.length > 100, "the failures above were logged");
   assert.equal(written.includes(KEY), false);

@@ -5,8 +5,16 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { startFunction } from "../local/function_process.ts";
 import { timestamp } from "../supabase/functions/get-sync-status/contract.ts";
-import { ACTIVE_ROW, KEY, RECENT_ROW, rows, startFakeUpstream, TOKEN, USER } from "./fake_upstream.ts";
-import { keepsContract, poll } from "./helpers.ts";
+import {
+  ACTIVE_ROW,
+  KEY,
+  RECENT_ROW,
+  rows,
+  startFakeUpstream,
+  TOKEN,
+  USER,
+} from "../testing/fake_upstream.ts";
+import { keepsContract, poll, test } from "../testing/helpers.ts";
 
 const upstream = await startFakeUpstream();
 const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
@@ -25,7 +33,7 @@ function holds<Case>(
   cases: fc.Arbitrary<Case>,
   check: (generated: Case) => Promise<void> | void,
 ): void {
-  Deno.test(`${sentence} (${numRuns} generated cases)`, async () => {
+  test(`${sentence} (${numRuns} generated cases)`, async () => {
     upstream.reset();
     await fc.assert(fc.asyncProperty(cases, async (generated) => await check(generated)), { numRuns, seed });
   });
@@ -47,7 +55,7 @@ const subOf = (token: string) =>
 
 async function asks401(authorization: string): Promise<void> {
   const { status } = await keepsContract(
-    await fetch(fn.url(), { headers: { "Authorization": authorization } }),
+    await fetch(fn.url, { headers: { "Authorization": authorization } }),
   );
   assert.equal(status, 401);
   assert.deepEqual(upstream.requests, [], "nothing was asked of the upstream");
@@ -78,7 +86,7 @@ holds(
   }),
   async ({ at, put }) => {
     const changed = `${TOKEN.slice(0, at)}${put}${TOKEN.slice(at + 1)}`;
-    const { status } = await poll(fn.url(), changed);
+    const { status } = await poll(fn.url, changed);
     // The fake verifies no signature and knows one user: only a change that leaves sub alone is still that user's.
     if (status === 200) assert.equal(subOf(changed), USER);
     else assert([401, 500].includes(status));
@@ -91,10 +99,10 @@ holds(
   fc.stringMatching(/^[A-Za-z]{1,12}$/).filter((method) =>
     !/^(get|options|connect|trace|track|head)$/i.test(method)
   ),
-  async (method) => assert.equal((await poll(fn.url(), TOKEN, { method })).status, 405),
+  async (method) => assert.equal((await poll(fn.url, TOKEN, { method })).status, 405),
 );
 
-const plain = (await poll(fn.url(), TOKEN)).text;
+const plain = (await poll(fn.url, TOKEN)).text;
 
 holds(
   "any path, query string and other header gets the same answer",
@@ -102,7 +110,7 @@ holds(
   fc.record({ path: fc.webPath(), query: fc.webQueryParameters(), header: headerValue }),
   async ({ path, query, header }) => {
     const headers = { "X-Anything": header, "Accept": header, "Cookie": header, "Prefer": header };
-    assert.equal((await poll(`${fn.url()}${path}?${query}`, TOKEN, { headers })).text, plain);
+    assert.equal((await poll(`${fn.url}${path}?${query}`, TOKEN, { headers })).text, plain);
   },
 );
 
@@ -142,7 +150,7 @@ holds(
   breaks(ACTIVE_ROW),
   async ({ column, value }) => {
     upstream.reset({ get_active_sync_job: rows({ ...ACTIVE_ROW, [column]: value }) });
-    assert.equal((await poll(fn.url(), TOKEN)).status, 500);
+    assert.equal((await poll(fn.url, TOKEN)).status, 500);
   },
 );
 
@@ -155,7 +163,7 @@ holds(
       get_active_sync_job: rows(),
       historical_sync_jobs: rows({ ...RECENT_ROW, [column]: value }),
     });
-    assert.equal((await poll(fn.url(), TOKEN)).status, 500);
+    assert.equal((await poll(fn.url, TOKEN)).status, 500);
   },
 );
 
@@ -191,8 +199,8 @@ holds(
   },
 );
 
-Deno.test("after all of it the function still runs, and has written nothing but its failures", async () => {
+test("after all of it the function still runs, and has written nothing but its failures", async () => {
   upstream.reset();
-  assert.equal((await poll(fn.url(), TOKEN)).text, plain);
+  assert.equal((await poll(fn.url, TOKEN)).text, plain);
   for (const line of fn.output.slice(1)) assert.equal(JSON.parse(line).level, "error", line);
 });

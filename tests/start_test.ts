@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { startFunction } from "../local/function_process.ts";
-import { startFakeUpstream, TOKEN } from "./fake_upstream.ts";
-import { poll } from "./helpers.ts";
+import { startFakeUpstream, TOKEN } from "../testing/fake_upstream.ts";
+import { poll, test } from "../testing/helpers.ts";
 
 const upstream = await startFakeUpstream();
 Deno.test.afterAll(() => upstream.stop());
@@ -33,11 +33,11 @@ const KEYS: [string, Env, string][] = [
   }, "anon"],
 ];
 for (const [what, env, key] of KEYS) {
-  Deno.test(`the function uses ${what}`, async () => {
+  test(`the function uses ${what}`, async () => {
     upstream.reset();
     const fn = await startFunction({ env: { SUPABASE_URL, ...env } });
     try {
-      assert.equal((await poll(fn.url(), TOKEN)).status, 200);
+      assert.equal((await poll(fn.url, TOKEN)).status, 200);
       assert.deepEqual(new Set(upstream.requests.map(({ headers }) => headers["apikey"])), new Set([key]));
     } finally {
       await fn.stop();
@@ -69,7 +69,7 @@ const REFUSALS: [string, Env, string][] = [
   ],
 ];
 for (const [what, env, sentence] of REFUSALS) {
-  Deno.test(`the function stops with one sentence that names ${what}`, async () => {
+  test(`the function stops with one sentence that names ${what}`, async () => {
     await assert.rejects(startFunction({ env }), (error: Error) => {
       assert.equal(error.message, sentence);
       return true;

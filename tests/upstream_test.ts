@@ -21,8 +21,8 @@ import {
   TOKEN,
   tokenOf,
   USER,
-} from "./fake_upstream.ts";
-import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, poll, until } from "./helpers.ts";
+} from "../testing/fake_upstream.ts";
+import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, poll, test, until } from "../testing/helpers.ts";
 
 const upstream = await startFakeUpstream();
 const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
@@ -31,7 +31,7 @@ Deno.test.afterAll(async () => {
   await upstream.stop();
 });
 
-const ask = (init?: RequestInit) => poll(fn.url(), TOKEN, init);
+const ask = (init?: RequestInit) => poll(fn.url, TOKEN, init);
 const steps = () => upstream.requests.map(({ step }) => step);
 
 /** The one line that the poll at hand must have logged. */
@@ -52,24 +52,24 @@ async function is500(): Promise<Record<string, unknown>> {
   return await loggedFor(headers.get("X-Request-Id"));
 }
 
-Deno.test("PostgREST's bytes of an active job come out as the spec's first example", async () => {
+test("PostgREST's bytes of an active job come out as the spec's first example", async () => {
   upstream.reset();
   const { text } = await ask();
   assert.equal(text, JSON.stringify(JSON.parse(ACTIVE_EXAMPLE.replace("uuid", ACTIVE_ROW.id))));
 });
 
-Deno.test("PostgREST's bytes of a finished job come out as the spec's second example", async () => {
+test("PostgREST's bytes of a finished job come out as the spec's second example", async () => {
   upstream.reset({ get_active_sync_job: rows() });
   const { text } = await ask();
   assert.equal(text, JSON.stringify(JSON.parse(IDLE_EXAMPLE.replace("uuid", RECENT_ROW.id))));
 });
 
-Deno.test("a column that the contract does not name never leaves the function", async () => {
+test("a column that the contract does not name never leaves the function", async () => {
   upstream.reset({ get_active_sync_job: rows({ api_secret: "s3cret", ...ACTIVE_ROW }) });
   assert.equal((await ask()).text.includes("s3cret"), false);
 });
 
-Deno.test("an active poll takes three upstream requests, an idle one four", async () => {
+test("an active poll takes three upstream requests, an idle one four", async () => {
   upstream.reset();
   await ask();
   assert.deepEqual(steps().sort(), ["auth.getUser", "get_active_sync_job", "users"]);
@@ -78,7 +78,7 @@ Deno.test("an active poll takes three upstream requests, an idle one four", asyn
   assert.deepEqual(steps().sort(), ["auth.getUser", "get_active_sync_job", "historical_sync_jobs", "users"]);
 });
 
-Deno.test("the three requests of the first wave leave before any is answered", async () => {
+test("the three requests of the first wave leave before any is answered", async () => {
   const held: (() => void)[] = [];
   const withhold = (respond: Responder): Responder => (response, request) => {
     held.push(() => send(respond, response, request));
@@ -94,7 +94,7 @@ Deno.test("the three requests of the first wave leave before any is answered", a
   assert.equal(steps().at(-1), "historical_sync_jobs", "the fallback leaves when the wave is in");
 });
 
-Deno.test("every upstream request is a GET with the publishable key and the caller's own token", async () => {
+test("every upstream request is a GET with the publishable key and the caller's own token", async () => {
   upstream.reset({ get_active_sync_job: rows() });
   await ask();
   assert.equal(upstream.requests.length, 4);
@@ -105,7 +105,7 @@ Deno.test("every upstream request is a GET with the publishable key and the call
   }
 });
 
-Deno.test("the RPC is called without an argument, the fallback with the agency from users", async () => {
+test("the RPC is called without an argument, the fallback with the agency from users", async () => {
   upstream.reset({ get_active_sync_job: rows() });
   await ask();
   const url = (step: string) => upstream.requests.find((request) => request.step === step)?.url;
@@ -118,12 +118,12 @@ Deno.test("the RPC is called without an argument, the fallback with the agency f
   assert.equal(fallback?.get("limit"), "1");
 });
 
-Deno.test("a token that names no user, a preflight and a wrong method ask nothing of the upstream", async () => {
+test("a token that names no user, a preflight and a wrong method ask nothing of the upstream", async () => {
   upstream.reset();
-  assert.equal((await poll(fn.url(), "nonsense")).status, 401);
-  assert.equal((await poll(fn.url(), KEY)).status, 401);
-  assert.equal((await poll(fn.url(), TOKEN + "A".repeat(20_000))).status, 401);
-  assert.equal((await poll(fn.url(), await tokenOf("1 or 1=1"))).status, 401);
+  assert.equal((await poll(fn.url, "nonsense")).status, 401);
+  assert.equal((await poll(fn.url, KEY)).status, 401);
+  assert.equal((await poll(fn.url, TOKEN + "A".repeat(20_000))).status, 401);
+  assert.equal((await poll(fn.url, await tokenOf("1 or 1=1"))).status, 401);
   assert.equal((await ask({ method: "OPTIONS" })).status, 204);
   assert.equal((await ask({ method: "POST", body: "{}" })).status, 405);
   assert.deepEqual(upstream.requests, []);
@@ -140,13 +140,13 @@ for (
     ["session_expired", 403],
   ] as const
 ) {
-  Deno.test(`401 when Auth says ${code} (${status})`, async () => {
+  test(`401 when Auth says ${code} (${status})`, async () => {
     upstream.reset({ "auth.getUser": authError(status, code) });
     assert.equal((await ask()).status, 401);
   });
 }
 
-Deno.test("401 when Auth answers with a user who is banned", async () => {
+test("401 when Auth answers with a user who is banned", async () => {
   const banned = (until: string) => answer(200, JSON.stringify({ id: USER, banned_until: until }));
   upstream.reset({ "auth.getUser": banned("2999-01-01T00:00:00Z") });
   assert.equal((await ask()).status, 401);
@@ -154,19 +154,19 @@ Deno.test("401 when Auth answers with a user who is banned", async () => {
   assert.equal((await ask()).status, 200);
 });
 
-Deno.test("500, not 401, when the gateway refuses an API key that was rotated", async () => {
+test("500, not 401, when the gateway refuses an API key that was rotated", async () => {
   upstream.reset({ "auth.getUser": answer(401, '{"message":"Invalid API key"}') });
   assert.equal((await is500()).step, "auth.getUser");
 });
 
-Deno.test("500 when the active job is of another agency", async () => {
+test("500 when the active job is of another agency", async () => {
   upstream.reset({
     get_active_sync_job: rows({ ...ACTIVE_ROW, agency_id: "a0000000-0000-4000-8000-000000000002" }),
   });
   assert.equal((await is500()).reason, "the answer is another agency's");
 });
 
-Deno.test("500 when the most recent job is of another agency", async () => {
+test("500 when the most recent job is of another agency", async () => {
   upstream.reset({
     get_active_sync_job: rows(),
     historical_sync_jobs: rows({ ...RECENT_ROW, agency_id: "a0000000-0000-4000-8000-000000000002" }),
@@ -174,13 +174,13 @@ Deno.test("500 when the most recent job is of another agency", async () => {
   assert.equal((await is500()).reason, "the answer is another agency's");
 });
 
-Deno.test("a redirect is not followed, so that nobody is handed the token", async () => {
+test("a redirect is not followed, so that nobody is handed the token", async () => {
   upstream.reset({ users: answer(307, "", { "Location": `${upstream.url}/rest/v1/elsewhere` }) });
   await is500();
   assert.equal(upstream.requests.some(({ url }) => url.pathname.endsWith("/elsewhere")), false);
 });
 
-Deno.test("the log line names the step, the upstream's status and code, the duration and the request", async () => {
+test("the log line names the step, the upstream's status and code, the duration and the request", async () => {
   upstream.reset({ get_active_sync_job: postgrestError(404, "PGRST202") });
   const line = await is500();
   assert.deepEqual({ ...line, request_id: typeof line.request_id, duration_ms: typeof line.duration_ms }, {
@@ -197,14 +197,14 @@ Deno.test("the log line names the step, the upstream's status and code, the dura
 
 const hang: Responder = () => {};
 
-Deno.test("401 does not wait for the other requests, and gives them up", async () => {
+test("401 does not wait for the other requests, and gives them up", async () => {
   upstream.reset({ "auth.getUser": authError(403, "bad_jwt"), users: hang, get_active_sync_job: hang });
   assert.equal((await ask()).status, 401);
   await until(() => upstream.abandoned.length === 2);
   assert.deepEqual(upstream.abandoned.sort(), ["get_active_sync_job", "users"]);
 });
 
-Deno.test("a client that goes away cancels every upstream request, and is no failure", async () => {
+test("a client that goes away cancels every upstream request, and is no failure", async () => {
   upstream.reset({ "auth.getUser": hang, users: hang, get_active_sync_job: hang });
   const logged = fn.output.length;
   const client = new AbortController();
@@ -218,11 +218,11 @@ Deno.test("a client that goes away cancels every upstream request, and is no fai
   assert.deepEqual(fn.output.slice(logged), []);
 });
 
-Deno.test("no poll leaves a timer behind: not after an answer, a refusal, a failure, the deadline or a client that goes away", async () => {
+test("no poll leaves a timer behind: not after an answer, a refusal, a failure, the deadline or a client that goes away", async () => {
   // In this process, whose timers can be counted.
   const handler = createHandler({ url: upstream.url, publishableKey: KEY });
   const ask = (signal?: AbortSignal) =>
-    handler(new Request(fn.url(), { headers: { Authorization: `Bearer ${TOKEN}` }, signal }));
+    handler(new Request(fn.url, { headers: { Authorization: `Bearer ${TOKEN}` }, signal }));
   const allAsked = async () => {
     while (upstream.requests.length < 3) await new Promise((resolve) => setImmediate(resolve));
   };
@@ -264,19 +264,19 @@ Deno.test("no poll leaves a timer behind: not after an answer, a refusal, a fail
   }
 });
 
-Deno.test("500 when nothing listens at the upstream's address", async () => {
+test("500 when nothing listens at the upstream's address", async () => {
   const nowhere = await startFunction({
     env: { SUPABASE_URL: "http://127.0.0.1:9", SUPABASE_ANON_KEY: KEY },
   });
   try {
-    assert.equal((await poll(nowhere.url(), TOKEN)).status, 500);
+    assert.equal((await poll(nowhere.url, TOKEN)).status, 500);
   } finally {
     await nowhere.stop();
   }
 });
 
 // Last, when everything above has been logged.
-Deno.test("no token, key or header ever reaches the log", () => {
+test("no token, key or header ever reaches the log", () => {
   const written = fn.output.join("\n");
   assert(fn.output.length > 5, "the failures above were logged");
   assert.equal(written.includes(KEY), false);

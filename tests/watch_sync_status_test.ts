@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
 import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../examples/watch_sync_status.ts";
 import type { ActiveJob, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
+import { test } from "../testing/helpers.ts";
 
 const START = Date.parse("2025-03-15T10:00:00Z");
 
@@ -66,7 +67,7 @@ function watching(
   check: (watch: Watch) => Promise<void>,
   tokenOf: (refresh: boolean) => string | null = (refresh) => refresh ? "fresh token" : "token",
 ): void {
-  Deno.test(sentence, async () => {
+  test(sentence, async () => {
     const clock = FakeTimers.install({
       now: START,
       toFake: ["setTimeout", "clearTimeout", "Date", "performance"],
@@ -361,22 +362,22 @@ watching("aborting ends the watch of a hidden tab", [ok(ACTIVE)], async (watch) 
 
 const AT = Date.parse("2025-03-15T10:05:30Z");
 
-Deno.test("the rate is the mean since the start, and the time remaining follows from it", () => {
+test("the rate is the mean since the start, and the time remaining follows from it", () => {
   assert.deepEqual(outlookOf(job, AT), { callsPerSecond: 2.5, secondsRemaining: 300, stalled: false });
 });
 
-Deno.test("the time remaining is unknown while the total is", () => {
+test("the time remaining is unknown while the total is", () => {
   assert.equal(outlookOf({ ...job, total_calls: null }, AT).secondsRemaining, null);
 });
 
-Deno.test("nothing is said of the rate before the first activity", () => {
+test("nothing is said of the rate before the first activity", () => {
   for (const early of [{ last_activity_at: null }, { started_at: null }, { processed_calls: 0 }]) {
     const { callsPerSecond, secondsRemaining } = outlookOf({ ...job, ...early }, AT);
     assert.deepEqual([callsPerSecond, secondsRemaining], [null, null]);
   }
 });
 
-Deno.test("a job seems stalled two minutes after its last activity, or after its start where it had none", () => {
+test("a job seems stalled two minutes after its last activity, or after its start where it had none", () => {
   const after = (ms: number, changes = {}) =>
     outlookOf({ ...job, ...changes }, Date.parse("2025-03-15T10:05:00Z") + ms).stalled;
   assert.equal(after(120_000), false);
@@ -384,7 +385,7 @@ Deno.test("a job seems stalled two minutes after its last activity, or after its
   assert.equal(after(0, { last_activity_at: null }), true);
 });
 
-Deno.test("a pending job never seems stalled", () => {
+test("a pending job never seems stalled", () => {
   for (const last_activity_at of [null, job.last_activity_at]) {
     const pending: ActiveJob = { ...job, status: "pending", last_activity_at };
     assert.equal(outlookOf(pending, AT + 86_400_000).stalled, false);

@@ -19,9 +19,9 @@ import {
   startFakeUpstream,
   tokenOf,
   USER,
-} from "./fake_upstream.ts";
-import { FAULTS, STEPS } from "./faults.ts";
-import { jobId, keepsContract } from "./helpers.ts";
+} from "../testing/fake_upstream.ts";
+import { FAULTS, STEPS } from "../testing/faults.ts";
+import { jobId, keepsContract } from "../testing/helpers.ts";
 
 const seconds = Number(Deno.args[0] ?? 60);
 if (!(seconds > 0)) {
@@ -86,7 +86,7 @@ async function pollOnce(): Promise<void> {
   try {
     const before = performance.now();
     const answer = await keepsContract(
-      await fetch(fn.url(), { headers: { Authorization: `Bearer ${token}` }, signal: client.signal }),
+      await fetch(fn.url, { headers: { Authorization: `Bearer ${token}` }, signal: client.signal }),
     );
     const after = performance.now() - before;
     const job = answer.status === 200 ? jobId(answer) : undefined;

@@ -1,8 +1,8 @@
 /** Agencies never see each other: through the function, and by asking REST directly. */
 
 import assert from "node:assert/strict";
-import { PUBLISHABLE_KEY, startStack } from "../local/stack.ts";
-import { jobId, poll } from "./helpers.ts";
+import { PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
+import { jobId, poll, repeat, test } from "../../testing/helpers.ts";
 
 const stack = await startStack();
 Deno.test.afterAll(() => stack.stop());
@@ -32,38 +32,37 @@ const idsOf = async (agency: string) =>
   ]))
     .map(({ id }) => id);
 
-Deno.test("200 concurrent polls of two users give 200 right answers", async () => {
+test("200 concurrent polls of two users give 200 right answers", async () => {
   const [harbour, lakeside] = [await idsOf(HARBOUR), await idsOf(LAKESIDE)];
-  const answers = await Promise.all(
-    Array.from({ length: 200 }, async (_, i) => {
-      const own = i % 2 ? importing : finished;
-      const answer = await poll(stack.functionUrl, own);
-      assert.equal(answer.status, 200);
-      const id = jobId(answer) ?? "";
-      return (i % 2 ? harbour : lakeside).includes(id);
-    }),
-  );
+  const answers = await repeat(200, stack.pollsInFlight, async (i) => {
+    const answer = await poll(stack.functionUrl, i % 2 ? importing : finished);
+    assert.equal(answer.status, 200);
+    return (i % 2 ? harbour : lakeside).includes(jobId(answer) ?? "");
+  });
   assert.equal(answers.filter(Boolean).length, 200);
 });
 
-Deno.test("concurrent polls of every kind of caller each get their own status", async () => {
-  const callers: [string | undefined, number][] = [[importing, 200], [finished, 200], [nobody, 403], [
-    undefined,
-    401,
-  ], ["x", 401]];
-  await Promise.all(Array.from({ length: 50 }, async (_, i) => {
+test("concurrent polls of every kind of caller each get their own status", async () => {
+  const callers: [string | undefined, number][] = [
+    [importing, 200],
+    [finished, 200],
+    [nobody, 403],
+    [undefined, 401],
+    ["x", 401],
+  ];
+  await repeat(50, stack.pollsInFlight, async (i) => {
     const [token, status] = callers[i % callers.length] ?? [undefined, 401];
     assert.equal((await poll(stack.functionUrl, token)).status, status);
-  }));
+  });
 });
 
-Deno.test("REST shows a user the jobs of the own agency alone", async () => {
+test("REST shows a user the jobs of the own agency alone", async () => {
   const seen: { agency_id: string }[] = await (await rest("historical_sync_jobs?select=agency_id", importing))
     .json();
   assert.deepEqual([...new Set(seen.map((row) => row.agency_id))], [HARBOUR]);
 });
 
-Deno.test("REST with the other agency's id shows nothing", async () => {
+test("REST with the other agency's id shows nothing", async () => {
   for (
     const path of [
       `historical_sync_jobs?agency_id=eq.${LAKESIDE}`,
@@ -78,7 +77,7 @@ Deno.test("REST with the other agency's id shows nothing", async () => {
   }
 });
 
-Deno.test("the RPC with the other agency's id shows nothing, with the own it shows the job", async () => {
+test("the RPC with the other agency's id shows nothing, with the own it shows the job", async () => {
   const call = async (token: string, agency: string) =>
     (await (await rest("rpc/get_active_sync_job", token, {
       method: "POST",
@@ -88,20 +87,20 @@ Deno.test("the RPC with the other agency's id shows nothing, with the own it sho
   assert.equal(await call(importing, HARBOUR), 1);
 });
 
-Deno.test("a user sees the own row in users and the own agency, no other", async () => {
+test("a user sees the own row in users and the own agency, no other", async () => {
   const users = await (await rest("users?select=id", importing)).json();
   assert.deepEqual(users, [{ id: "b0000000-0000-4000-8000-000000000001" }]);
   const agencies = await (await rest("agencies?select=id", importing)).json();
   assert.deepEqual(agencies, [{ id: HARBOUR }]);
 });
 
-Deno.test("a user without an agency sees no job and no agency", async () => {
+test("a user without an agency sees no job and no agency", async () => {
   for (const path of ["historical_sync_jobs", "agencies", "rpc/get_active_sync_job"]) {
     assert.deepEqual(await (await rest(path, nobody)).json(), [], path);
   }
 });
 
-Deno.test("whoever is not signed in sees nothing", async () => {
+test("whoever is not signed in sees nothing", async () => {
   for (const path of ["historical_sync_jobs", "agencies", "users", "rpc/get_active_sync_job"]) {
     const response = await rest(path, undefined);
     const body = await response.json();
@@ -112,7 +111,7 @@ Deno.test("whoever is not signed in sees nothing", async () => {
   }
 });
 
-Deno.test("a user cannot join another agency, nor change or make a job", async () => {
+test("a user cannot join another agency, nor change or make a job", async () => {
   const before = await stack.sql("select * from public.historical_sync_jobs order by id");
   await (await rest(`users?id=eq.b0000000-0000-4000-8000-000000000001`, importing, {
     method: "PATCH",
@@ -139,7 +138,7 @@ Deno.test("a user cannot join another agency, nor change or make a job", async (
   assert.equal(user?.agency_id, HARBOUR);
 });
 
-Deno.test("a user who moves to another agency sees that agency's job with the next poll", async () => {
+test("a user who moves to another agency sees that agency's job with the next poll", async () => {
   const move = (agency: string | null) =>
     stack.sql("update public.users set agency_id = $1 where id = 'b0000000-0000-4000-8000-000000000001'", [
       agency,

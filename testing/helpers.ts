@@ -9,6 +9,19 @@ import assert from "node:assert/strict";
 import { errorBody, syncStatus } from "../supabase/functions/get-sync-status/contract.ts";
 import { PUBLISHABLE_KEY } from "../local/stack.ts";
 
+/** How long a test may take before it fails, in milliseconds; a machine may be slow, but nothing hangs. */
+const LIMIT_MS = 60_000;
+
+/** Registers a test, whose name is the sentence that it proves. */
+export function test(
+  sentence: string,
+  fn: (t: Deno.TestContext) => Promise<void> | void,
+  limitMs = LIMIT_MS,
+): void {
+  // PGlite's WebAssembly sets the exit code of the process when a statement fails, in whichever file's test.
+  Deno.test({ name: sentence, fn, timeout: limitMs, sanitizeExit: false });
+}
+
 /** The example of an active job, to the byte; the id stands for any. */
 export const ACTIVE_EXAMPLE = `{
   "active": true,
@@ -98,11 +111,26 @@ export function jobId(answer: Answer): string | undefined {
   return status.active ? status.job.id : status.recent_job?.id;
 }
 
-/** Waits until something has come true that no event tells of; rejects after five seconds, or as many as named. */
-export async function until(condition: () => boolean, ms = 5_000): Promise<void> {
+/** Runs a task so many times, never more than `inFlight` at once; gives the results in order. */
+export async function repeat<Result>(
+  times: number,
+  inFlight: number,
+  task: (i: number) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let i = next++; i < times; i = next++) results[i] = await task(i);
+  };
+  await Promise.all(Array.from({ length: inFlight }, worker));
+  return results;
+}
+
+/** Polls a condition until it is true; rejects after 20 seconds, or as many milliseconds as named. */
+export async function until(condition: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
   const limit = performance.now() + ms;
-  while (!condition()) {
-    if (performance.now() > limit) throw new Error(`still not true: ${condition}`);
+  while (!await condition()) {
+    if (performance.now() > limit) throw new Error(`still not true after ${ms} ms: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { SignJWT, UnsecuredJWT } from "jose";
-import { JWT_SECRET, PUBLISHABLE_KEY, startStack } from "../local/stack.ts";
-import { keepsContract, poll } from "./helpers.ts";
+import { JWT_SECRET, PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
+import { keepsContract, poll, test } from "../../testing/helpers.ts";
 
 const stack = await startStack();
 Deno.test.afterAll(() => stack.stop());
@@ -33,7 +33,7 @@ function forge(
     .sign(new TextEncoder().encode(secret));
 }
 
-Deno.test("a token of one's own making with the right key and a live session's claims is accepted", async () => {
+test("a token of one's own making with the right key and a live session's claims is accepted", async () => {
   // Shows that the refusals below come from what they change, not from the forging.
   const [, payload = ""] = token.split(".");
   const { session_id } = JSON.parse(atob(payload));
@@ -41,34 +41,33 @@ Deno.test("a token of one's own making with the right key and a live session's c
   assert.equal((await poll(stack.functionUrl, copy)).status, 200);
 });
 
-Deno.test("401 without an Authorization header", () => is401(undefined));
-Deno.test("401 with an empty Authorization header", () => is401(""));
-Deno.test("401 with the scheme alone", () => is401("Bearer"));
-Deno.test("401 with an empty token", () => is401("Bearer "));
-Deno.test("401 with another scheme", () => is401(`Basic ${btoa("importing@example.com:sync-status-demo")}`));
-Deno.test("401 with the token and no scheme", () => is401(token));
-Deno.test("401 with a token cut short", () => is401(`Bearer ${token.slice(0, -5)}`));
-Deno.test("401 with a token cut to its payload", () =>
-  is401(`Bearer ${token.split(".").slice(0, 2).join(".")}`));
-Deno.test("401 with two tokens", () => is401(`Bearer ${token}, Bearer ${token}`));
-Deno.test("401 with an oversized token", () => is401(`Bearer ${token}${"A".repeat(20_000)}`));
-Deno.test("401 with a token that is not a JWT", () => is401("Bearer not-a-jwt"));
-Deno.test("401 with a JWT whose payload is not JSON", () =>
+test("401 without an Authorization header", () => is401(undefined));
+test("401 with an empty Authorization header", () => is401(""));
+test("401 with the scheme alone", () => is401("Bearer"));
+test("401 with an empty token", () => is401("Bearer "));
+test("401 with another scheme", () => is401(`Basic ${btoa("importing@example.com:sync-status-demo")}`));
+test("401 with the token and no scheme", () => is401(token));
+test("401 with a token cut short", () => is401(`Bearer ${token.slice(0, -5)}`));
+test("401 with a token cut to its payload", () => is401(`Bearer ${token.split(".").slice(0, 2).join(".")}`));
+test("401 with two tokens", () => is401(`Bearer ${token}, Bearer ${token}`));
+test("401 with an oversized token", () => is401(`Bearer ${token}${"A".repeat(20_000)}`));
+test("401 with a token that is not a JWT", () => is401("Bearer not-a-jwt"));
+test("401 with a JWT whose payload is not JSON", () =>
   is401(`Bearer e30.${btoa("hello").replaceAll("=", "")}.c2ln`));
-Deno.test("401 with a JWT whose payload is not an object", () => is401("Bearer e30.bnVsbA.c2ln"));
-Deno.test("401 with the publishable key as Bearer token", () => is401(`Bearer ${PUBLISHABLE_KEY}`));
-Deno.test("401 with a legacy anon key as Bearer token", async () =>
+test("401 with a JWT whose payload is not an object", () => is401("Bearer e30.bnVsbA.c2ln"));
+test("401 with the publishable key as Bearer token", () => is401(`Bearer ${PUBLISHABLE_KEY}`));
+test("401 with a legacy anon key as Bearer token", async () =>
   is401(`Bearer ${await forge({ role: "anon" })}`));
-Deno.test("401 with a token without sub", async () => is401(`Bearer ${await forge({})}`));
-Deno.test("401 with a token whose sub is not a UUID", async () =>
+test("401 with a token without sub", async () => is401(`Bearer ${await forge({})}`));
+test("401 with a token whose sub is not a UUID", async () =>
   is401(`Bearer ${await forge({ sub: "1 or 1=1" })}`));
-Deno.test("401 with a token whose sub is a list", async () => {
+test("401 with a token whose sub is a list", async () => {
   await is401(`Bearer ${await forge({ sub: [IMPORTING] })}`);
 });
-Deno.test("401 with a token signed with another key", async () => {
+test("401 with a token signed with another key", async () => {
   await is401(`Bearer ${await forge({ sub: IMPORTING }, "another-secret-of-at-least-32-characters")}`);
 });
-Deno.test("401 with a token without a signature (alg none)", async () => {
+test("401 with a token without a signature (alg none)", async () => {
   await is401(
     `Bearer ${new UnsecuredJWT({ sub: IMPORTING, role: "authenticated" }).setExpirationTime("1h").encode()}`,
   );
@@ -78,7 +77,7 @@ Deno.test("401 with a token without a signature (alg none)", async () => {
     }c2ln`,
   );
 });
-Deno.test("401 with another user's id in a token whose signature is kept", async () => {
+test("401 with another user's id in a token whose signature is kept", async () => {
   const [header, payload = "", signature] = token.split(".");
   const changed = btoa(atob(payload).replace(IMPORTING, "b0000000-0000-4000-8000-000000000002")).replaceAll(
     "=",
@@ -86,13 +85,13 @@ Deno.test("401 with another user's id in a token whose signature is kept", async
   );
   await is401(`Bearer ${header}.${changed}.${signature}`);
 });
-Deno.test("401 with an expired token", async () =>
+test("401 with an expired token", async () =>
   is401(`Bearer ${await forge({ sub: IMPORTING }, JWT_SECRET, 1)}`));
-Deno.test("401 with a token of a user whom Auth does not know", async () => {
+test("401 with a token of a user whom Auth does not know", async () => {
   await is401(`Bearer ${await forge({ sub: "d0000000-0000-4000-8000-00000000000d" })}`);
 });
 
-Deno.test("401 with the token of a session that was signed out, with the next poll", async () => {
+test("401 with the token of a session that was signed out, with the next poll", async () => {
   const session = await stack.signIn("finished@example.com");
   assert.equal((await poll(stack.functionUrl, session)).status, 200);
   const signedOut = await fetch(`${stack.url}/auth/v1/logout`, {
@@ -103,7 +102,7 @@ Deno.test("401 with the token of a session that was signed out, with the next po
   await is401(`Bearer ${session}`);
 });
 
-Deno.test("401 with the token of a user who was deleted, with the next poll", async () => {
+test("401 with the token of a user who was deleted, with the next poll", async () => {
   const session = await stack.signIn("new@example.com");
   assert.equal((await poll(stack.functionUrl, session)).status, 200);
   await stack.sql("delete from auth.users where email = 'new@example.com'");
@@ -111,13 +110,13 @@ Deno.test("401 with the token of a user who was deleted, with the next poll", as
 });
 
 for (const scheme of ["bearer", "BEARER", "bEaReR"]) {
-  Deno.test(`the scheme may be written ${scheme}`, async () => {
+  test(`the scheme may be written ${scheme}`, async () => {
     const headers = { "Authorization": `${scheme}  ${token} ` };
     assert.equal((await poll(stack.functionUrl, undefined, { headers })).status, 200);
   });
 }
 
-Deno.test("a 401 says nothing of why, and quotes nothing of what was sent", async () => {
+test("a 401 says nothing of why, and quotes nothing of what was sent", async () => {
   const answers = await Promise.all(
     ["", "Bearer x", `Bearer ${await forge({ sub: IMPORTING }, JWT_SECRET, 1)}`].map(async (authorization) =>
       (await keepsContract(await fetch(stack.functionUrl, { headers: { authorization } }))).text

@@ -9,7 +9,7 @@ import * as z from "zod/mini";
 import { errorBody, syncStatus } from "../supabase/functions/get-sync-status/contract.ts";
 import { ERRORS } from "../supabase/functions/get-sync-status/handler.ts";
 import type { ErrorBody, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
-import { run } from "./run.ts";
+import { deno } from "../local/commands.ts";
 
 /** The file that front ends generate their clients from. */
 export const OPENAPI_FILE = new URL("../openapi.json", import.meta.url);
@@ -179,11 +179,7 @@ const DOCUMENT = {
 
 /** The OpenAPI document, formatted. */
 export function generateOpenapi(): Promise<string> {
-  return run(
-    Deno.execPath(),
-    ["fmt", "--ext", "json", "--line-width", "110", "-"],
-    JSON.stringify(DOCUMENT, null, 2),
-  );
+  return deno(["fmt", "--ext", "json", "--line-width", "110", "-"], JSON.stringify(DOCUMENT, null, 2));
 }
 
 if (import.meta.main) await Deno.writeTextFile(OPENAPI_FILE, await generateOpenapi());

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { createClient } from "@supabase/supabase-js";
-import { PUBLISHABLE_KEY, startStack } from "../local/stack.ts";
-import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, jobId, keepsContract, poll } from "./helpers.ts";
+import { PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
+import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, jobId, keepsContract, poll, test } from "../../testing/helpers.ts";
 
 const stack = await startStack();
 Deno.test.afterAll(() => stack.stop());
@@ -40,7 +40,7 @@ async function activeJob(): Promise<Record<string, unknown>> {
   return (body as { job: Record<string, unknown> }).job;
 }
 
-Deno.test("an active job answers the spec's first example, byte for byte", async () => {
+test("an active job answers the spec's first example, byte for byte", async () => {
   const { status, text } = await ask(importing);
   assert.equal(status, 200);
   const shown = JSON.stringify(JSON.parse(text), null, 2);
@@ -48,20 +48,20 @@ Deno.test("an active job answers the spec's first example, byte for byte", async
   assert.equal(text, JSON.stringify(JSON.parse(text)), "no blank that nobody needs");
 });
 
-Deno.test("no active job answers the spec's second example, byte for byte", async () => {
+test("no active job answers the spec's second example, byte for byte", async () => {
   const { status, text } = await ask(finished);
   assert.equal(status, 200);
   const shown = JSON.stringify(JSON.parse(text), null, 2);
   assert.equal(shown.replace(/"id": "[0-9a-f-]{36}"/, '"id": "uuid"'), IDLE_EXAMPLE);
 });
 
-Deno.test("recent_job is null if no jobs have ever been created for the agency", async () => {
+test("recent_job is null if no jobs have ever been created for the agency", async () => {
   const { status, text } = await ask(fresh);
   assert.equal(status, 200);
   assert.equal(text, '{"active":false,"recent_job":null}');
 });
 
-Deno.test("a pending job is an active job", () =>
+test("a pending job is an active job", () =>
   withJobs(updateActive("status = 'pending', started_at = null, last_activity_at = null"), async () => {
     const job = await activeJob();
     assert.equal(job.status, "pending");
@@ -76,31 +76,31 @@ for (
     125,
   ]]
 ) {
-  Deno.test(`progress_percent is Math.round((${processed} / ${total}) * 100), that is ${percent}`, () =>
+  test(`progress_percent is Math.round((${processed} / ${total}) * 100), that is ${percent}`, () =>
     withJobs(updateActive(`processed_calls = ${processed}, total_calls = ${total}`), async () => {
       assert.equal((await activeJob()).progress_percent, percent);
     }));
 }
 
-Deno.test("progress_percent is null if total_calls is unknown", () =>
+test("progress_percent is null if total_calls is unknown", () =>
   withJobs(updateActive("total_calls = null"), async () => {
     const job = await activeJob();
     assert.equal(job.progress_percent, null);
     assert.equal(job.total_calls, null);
   }));
 
-Deno.test("progress_percent is null if total_calls is 0", () =>
+test("progress_percent is null if total_calls is 0", () =>
   withJobs(updateActive("total_calls = 0, processed_calls = 0"), async () => {
     assert.equal((await activeJob()).progress_percent, null);
   }));
 
-Deno.test("a timestamp keeps its fraction of a second, in UTC", () =>
+test("a timestamp keeps its fraction of a second, in UTC", () =>
   withJobs(updateActive("last_activity_at = '2025-03-15T12:05:00.123456+02:00'"), async () => {
     assert.equal((await activeJob()).last_activity_at, "2025-03-15T10:05:00.123456Z");
   }));
 
 for (const status of ["completed", "failed", "cancelled"]) {
-  Deno.test(`a job that was ${status} is returned if no active job exists`, () =>
+  test(`a job that was ${status} is returned if no active job exists`, () =>
     withJobs(
       `insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
        values ('${FRESH}', '${status}', '2025-01-01', '2025-02-01')`,
@@ -111,7 +111,7 @@ for (const status of ["completed", "failed", "cancelled"]) {
     ));
 }
 
-Deno.test("the most recent job is the one with the latest created_at, not the latest inserted", () =>
+test("the most recent job is the one with the latest created_at, not the latest inserted", () =>
   withJobs(
     `insert into public.historical_sync_jobs (agency_id, status, date_from, date_to, created_at)
      values ('${LAKESIDE}', 'failed', '2025-01-01', '2025-02-01', '2025-03-14T09:59:59Z')`,
@@ -124,7 +124,7 @@ Deno.test("the most recent job is the one with the latest created_at, not the la
     },
   ));
 
-Deno.test("jobs that tie on created_at answer with the same one each time", () =>
+test("jobs that tie on created_at answer with the same one each time", () =>
   withJobs(
     `insert into public.historical_sync_jobs (id, agency_id, status, date_from, date_to, created_at)
      select ('c0000000-0000-4000-8000-00000000000' || i)::uuid, '${FRESH}', 'completed', '2025-01-01', '2025-02-01', '2025-03-01'
@@ -136,7 +136,7 @@ Deno.test("jobs that tie on created_at answer with the same one each time", () =
     },
   ));
 
-Deno.test("a finished job gives way to a new active one", () =>
+test("a finished job gives way to a new active one", () =>
   withJobs(
     `insert into public.historical_sync_jobs (agency_id, date_from, date_to) values ('${LAKESIDE}', '2025-01-01', '2025-02-01')`,
     async () => {
@@ -145,13 +145,13 @@ Deno.test("a finished job gives way to a new active one", () =>
     },
   ));
 
-Deno.test("403 if the authenticated user is not associated with an agency", async () => {
+test("403 if the authenticated user is not associated with an agency", async () => {
   const { status, text } = await ask(nobody);
   assert.equal(status, 403);
   assert.equal(text, '{"error":"Your user account is not associated with an agency.","code":"forbidden"}');
 });
 
-Deno.test("403 if the authenticated user has no row in users", async () => {
+test("403 if the authenticated user has no row in users", async () => {
   await stack.sql("delete from public.users where id = 'b0000000-0000-4000-8000-000000000004'");
   try {
     assert.equal((await ask(nobody)).status, 403);
@@ -160,13 +160,13 @@ Deno.test("403 if the authenticated user has no row in users", async () => {
   }
 });
 
-Deno.test("OPTIONS answers the preflight with 204, no body and a day of Access-Control-Max-Age", async () => {
+test("OPTIONS answers the preflight with 204, no body and a day of Access-Control-Max-Age", async () => {
   const { status, headers } = await ask(undefined, { method: "OPTIONS" });
   assert.equal(status, 204);
   assert.equal(headers.get("Access-Control-Max-Age"), "86400");
 });
 
-Deno.test("the preflight allows every header that supabase-js sends", async () => {
+test("the preflight allows every header that supabase-js sends", async () => {
   const { headers } = await ask(undefined, { method: "OPTIONS" });
   const allowed = (headers.get("Access-Control-Allow-Headers") ?? "").split(", ");
   for (const name of ["authorization", "apikey", "x-client-info", "content-type"]) {
@@ -175,7 +175,7 @@ Deno.test("the preflight allows every header that supabase-js sends", async () =
 });
 
 for (const method of ["POST", "PUT", "PATCH", "DELETE", "PROPFIND"]) {
-  Deno.test(`405 if the HTTP method is ${method}, before the token is looked at`, async () => {
+  test(`405 if the HTTP method is ${method}, before the token is looked at`, async () => {
     for (const token of [undefined, "nonsense", importing]) {
       const { status, headers } = await ask(token, { method });
       assert.equal(status, 405);
@@ -184,7 +184,7 @@ for (const method of ["POST", "PUT", "PATCH", "DELETE", "PROPFIND"]) {
   });
 }
 
-Deno.test("405 if the HTTP method is HEAD, with the headers and no body", async () => {
+test("405 if the HTTP method is HEAD, with the headers and no body", async () => {
   const response = await fetch(stack.functionUrl, { method: "HEAD", headers: { "apikey": PUBLISHABLE_KEY } });
   assert.equal(response.status, 405);
   assert.equal(response.headers.get("Allow"), "GET, OPTIONS");
@@ -192,7 +192,7 @@ Deno.test("405 if the HTTP method is HEAD, with the headers and no body", async 
   assert.equal(await response.text(), "");
 });
 
-Deno.test("a query string is ignored", async () => {
+test("a query string is ignored", async () => {
   const plain = await ask(finished);
   const other = await poll(
     `${stack.functionUrl}?agency_id=${HARBOUR}&p_agency_id=${HARBOUR}&select=*`,
@@ -201,9 +201,9 @@ Deno.test("a query string is ignored", async () => {
   assert.equal(other.text, plain.text);
 });
 
-Deno.test("a body of a GET is ignored", async () => {
+test("a body of a GET is ignored", async () => {
   // fetch sends no body with GET, a socket does.
-  const { hostname, port } = new URL(stack.function.url());
+  const { hostname, port } = new URL(stack.function.url);
   const connection = await Deno.connect({ hostname, port: Number(port) });
   const body = `{"p_agency_id":"${HARBOUR}"}`;
   await connection.write(new TextEncoder().encode(
@@ -215,7 +215,7 @@ Deno.test("a body of a GET is ignored", async () => {
   assert.match(answer, /\{"active":false,"recent_job":null\}$/);
 });
 
-Deno.test("supabase-js reads the status with functions.invoke", async () => {
+test("supabase-js reads the status with functions.invoke", async () => {
   const supabase = createClient(stack.url, PUBLISHABLE_KEY, {
     auth: { persistSession: false, autoRefreshToken: false },
   });
@@ -225,7 +225,7 @@ Deno.test("supabase-js reads the status with functions.invoke", async () => {
   assert.equal(data.recent_job.status, "completed");
 });
 
-Deno.test("supabase-js that is not signed in is told 401", async () => {
+test("supabase-js that is not signed in is told 401", async () => {
   const supabase = createClient(stack.url, PUBLISHABLE_KEY, {
     auth: { persistSession: false, autoRefreshToken: false },
   });

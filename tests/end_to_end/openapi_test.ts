@@ -5,11 +5,12 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { z } from "zod";
-import { generateOpenapi, OPENAPI_FILE } from "../local/generate_openapi.ts";
-import { DEMO_USERS } from "../local/page.ts";
-import { PUBLISHABLE_KEY, startStack } from "../local/stack.ts";
-import { startFunction } from "../local/function_process.ts";
-import { KEY, TOKEN } from "./fake_upstream.ts";
+import { generateOpenapi, OPENAPI_FILE } from "../../scripts/generate_openapi.ts";
+import { DEMO_USERS } from "../../local/page.ts";
+import { PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
+import { startFunction } from "../../local/function_process.ts";
+import { KEY, TOKEN } from "../../testing/fake_upstream.ts";
+import { test } from "../../testing/helpers.ts";
 
 const stack = await startStack();
 Deno.test.afterAll(() => stack.stop());
@@ -59,18 +60,18 @@ async function isDescribed(method: string, answer: Response): Promise<void> {
   if (content.example !== undefined) assert.deepEqual(JSON.parse(body), content.example);
 }
 
-Deno.test("openapi.json is what the contract gives; `deno task gen:openapi` makes it so", async () => {
+test("openapi.json is what the contract gives; `deno task gen:openapi` makes it so", async () => {
   assert.equal(text, await generateOpenapi());
 });
 
-Deno.test("openapi.json is a valid OpenAPI 3.1 document", async () => {
+test("openapi.json is a valid OpenAPI 3.1 document", async () => {
   const validator = new Validator();
   const { valid, errors } = await validator.validate(JSON.parse(text));
   assert(valid, JSON.stringify(errors));
   assert.equal(validator.version, "3.1");
 });
 
-Deno.test("each example of openapi.json fits its own schema", () => {
+test("each example of openapi.json fits its own schema", () => {
   let examples = 0;
   for (const { responses } of Object.values(operations)) {
     for (const { content } of Object.values(responses)) {
@@ -87,7 +88,7 @@ Deno.test("each example of openapi.json fits its own schema", () => {
 });
 
 for (const [i, { email }] of DEMO_USERS.entries()) {
-  Deno.test(`openapi.json is true of what ${email} is told`, async () => {
+  test(`openapi.json is true of what ${email} is told`, async () => {
     const answer = await fetch(stack.functionUrl, {
       headers: { Authorization: `Bearer ${await stack.signIn(email)}`, apikey: PUBLISHABLE_KEY },
     });
@@ -96,7 +97,7 @@ for (const [i, { email }] of DEMO_USERS.entries()) {
   });
 }
 
-Deno.test("openapi.json is true of a 401, a 405 of each method, a 500 and the preflight", async () => {
+test("openapi.json is true of a 401, a 405 of each method, a 500 and the preflight", async () => {
   await isDescribed("GET", await fetch(stack.functionUrl));
   for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
     const answer = await fetch(stack.functionUrl, { method });
@@ -109,7 +110,7 @@ Deno.test("openapi.json is true of a 401, a 405 of each method, a 500 and the pr
     env: { SUPABASE_URL: "http://127.0.0.1:9", SUPABASE_ANON_KEY: KEY },
   });
   try {
-    const answer = await fetch(withoutUpstream.url(), { headers: { Authorization: `Bearer ${TOKEN}` } });
+    const answer = await fetch(withoutUpstream.url, { headers: { Authorization: `Bearer ${TOKEN}` } });
     assert.equal(answer.status, 500);
     await isDescribed("GET", answer);
   } finally {

@@ -7,8 +7,8 @@
 
 import { PGlite } from "@electric-sql/pglite";
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
-import { projectSql } from "./platform.ts";
-import { run } from "./run.ts";
+import { projectSql } from "../local/platform.ts";
+import { deno, supabase } from "../local/commands.ts";
 
 /** The file that the function's client is typed with. */
 export const TYPES_FILE = new URL(
@@ -29,22 +29,11 @@ export async function generateTypes(): Promise<string> {
   await server.start();
   try {
     const remote = `postgresql://postgres:postgres@${server.getServerConn()}/postgres?sslmode=disable`;
-    const generated = await run("npx", [
-      "-y",
-      "supabase@3.1.0",
-      "gen",
-      "types",
-      `--remote=${remote}`,
-      "--yes",
-      "--schema",
-      "public",
-    ]);
-    return await run(Deno.execPath(), ["fmt", "--ext", "ts", "--line-width", "110", "-"], generated);
+    const generated = await supabase(["gen", "types", `--remote=${remote}`, "--yes", "--schema", "public"]);
+    return await deno(["fmt", "--ext", "ts", "--line-width", "110", "-"], generated);
   } finally {
     await server.stop();
     await database.close();
-    // PGlite's WebAssembly sets this process's exit code.
-    Deno.exitCode = 0;
   }
 }
 

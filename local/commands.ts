@@ -1,0 +1,74 @@
+/**
+ * Runs other programs: Deno's own subcommands and the Supabase CLI.
+ *
+ * @module
+ */
+
+import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+
+/** The version of the Supabase CLI that everything here was tried with. */
+export const SUPABASE_CLI = "supabase@3.1.0";
+
+/** Variables of the caller's environment that would change what a program here does. */
+const FOREIGN = /^(SUPABASE_|PG|DENO_SERVE_ADDRESS$)/;
+
+/** The caller's environment without what belongs to a Supabase project, a database or a server of the caller's. */
+export function cleanEnvironment(): Record<string, string> {
+  return Object.fromEntries(Object.entries(Deno.env.toObject()).filter(([name]) => !FOREIGN.test(name)));
+}
+
+/** The path of a file beside a module, whatever the folders above it are called. */
+export function pathOf(relative: string, base: string): string {
+  return fileURLToPath(new URL(relative, base));
+}
+
+/**
+ * Runs a subcommand of Deno to its end.
+ *
+ * @param input what it reads from stdin
+ * @returns what it wrote to stdout
+ * @throws {Error} with what it wrote to stderr when it fails
+ */
+export async function deno(args: string[], input = ""): Promise<string> {
+  const child = spawn(Deno.execPath(), args, { env: { ...cleanEnvironment(), NO_COLOR: "1" } });
+  child.stdin.end(input);
+  return await output(child, `deno ${args.join(" ")}`);
+}
+
+/**
+ * Runs the Supabase CLI to its end; it ends with this process, however that ends.
+ *
+ * @param args its arguments, for example `["db", "push"]`
+ * @param options.env variables beside the caller's own, of which those of Supabase are left out
+ * @param options.cwd the folder of the project; without it, this one
+ * @returns what it wrote to stdout
+ * @throws {Error} with what it wrote when it fails
+ */
+export async function supabase(
+  args: string[],
+  { env = {}, cwd = pathOf("..", import.meta.url) }: { env?: Record<string, string>; cwd?: string } = {},
+): Promise<string> {
+  const tether = pathOf("tether.ts", import.meta.url);
+  const command = ["npx", "-y", SUPABASE_CLI, ...args];
+  const child = spawn(Deno.execPath(), ["run", "--quiet", "--allow-all", tether, ...command], {
+    cwd,
+    env: { ...cleanEnvironment(), NO_COLOR: "1", DO_NOT_TRACK: "1", ...env },
+  });
+  return await output(child, command.join(" "));
+}
+
+async function output(child: ReturnType<typeof spawn>, command: string): Promise<string> {
+  if (!child.stdout || !child.stderr) throw new Error(`${command} has no output to read`);
+  const [stdout, stderr, code] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise<number | null>((resolve, reject) => {
+      child.once("close", resolve);
+      child.once("error", reject);
+    }),
+  ]);
+  if (code !== 0) throw new Error(`${command} ended with ${code}: ${stderr || stdout}`);
+  return stdout;
+}
