@@ -51,7 +51,7 @@ export async function supabase(
   { env = {}, cwd = pathOf("..", import.meta.url) }: { env?: Record<string, string>; cwd?: string } = {},
 ): Promise<string> {
   const tether = pathOf("tether.ts", import.meta.url);
-  const command = ["npx", "-y", SUPABASE_CLI, ...args];
+  const command = ["npx", "--prefer-offline", "-y", SUPABASE_CLI, ...args];
   const child = spawn(Deno.execPath(), ["run", "--quiet", "--allow-all", tether, ...command], {
     cwd,
     env: { ...cleanEnvironment(), NO_COLOR: "1", DO_NOT_TRACK: "1", ...env },

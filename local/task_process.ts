@@ -13,7 +13,10 @@ import process from "node:process";
 import { promisify } from "node:util";
 
 const LOOPBACK = ["127.0.0.1", "localhost"];
+
+/** How often it looks, and how long the process may take to end by itself: together under five seconds. */
 const CHECK_MS = 1_000;
+const PATIENCE_MS = 3_000;
 
 Deno.env.set(
   "NO_PROXY",
@@ -83,10 +86,17 @@ async function isHeld(pid: number, parent: number): Promise<boolean> {
   }
 }
 
+/** Ends this process: told to first, so that it can take away what it made, then regardless. */
+function end(): void {
+  clearInterval(timer);
+  Deno.kill(Deno.pid, "SIGTERM");
+  setTimeout(() => Deno.kill(Deno.pid, "SIGKILL"), PATIENCE_MS);
+}
+
 const chain = await commandChain();
 const timer = setInterval(async () => {
   for (const [i, parent] of chain.slice(1).entries()) {
-    if (!await isHeld(chain[i] ?? 0, parent)) return Deno.kill(Deno.pid, "SIGTERM");
+    if (!await isHeld(chain[i] ?? 0, parent)) return end();
   }
 }, CHECK_MS);
 Deno.unrefTimer(timer);

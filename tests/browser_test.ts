@@ -9,24 +9,35 @@ import { DEMO_USERS, startPage } from "../local/page.ts";
 import { FUNCTION_PATH, startStack } from "../local/stack.ts";
 import { test, until } from "../testing/helpers.ts";
 
-/** Where Debian, Ubuntu, Chrome's own packages and macOS put it; CHROMIUM names another. */
-const PATHS = [
-  Deno.env.get("CHROMIUM") ?? "",
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome",
-  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-];
-const executablePath = PATHS.find((path) => {
-  try {
-    return path !== "" && Deno.statSync(path).isFile;
-  } catch {
-    return false;
+/** Starts the browser that CHROMIUM names, or else Debian's Chromium, Chrome or Edge, whichever there is. */
+async function launch(): Promise<Browser | undefined> {
+  const named = Deno.env.get("CHROMIUM");
+  const browsers = named
+    ? [{ executablePath: named }]
+    : [{ executablePath: "/usr/bin/chromium" }, { channel: "chrome" }, { channel: "msedge" }];
+  for (const browser of browsers) {
+    try {
+      return await chromium.launch({
+        ...browser,
+        // Whoever ends this process ends it: Playwright would close the browser first, and go on.
+        handleSIGINT: false,
+        handleSIGTERM: false,
+        handleSIGHUP: false,
+        args: [
+          "--no-sandbox",
+          "--disable-gpu",
+          "--no-first-run",
+          "--disable-background-networking",
+          "--disable-component-update",
+          "--disable-sync",
+        ],
+      });
+    } catch (error) {
+      if (named) throw error;
+    }
   }
-});
-if (!executablePath) {
   console.log(
-    "browser_test.ts is left out: no Chromium found. On Debian: apt-get install chromium; else CHROMIUM=<path>.",
+    "browser_test.ts is left out: there is no Chromium, Chrome or Edge. On Debian: apt-get install chromium; else CHROMIUM=<path>.",
   );
 }
 
@@ -38,7 +49,8 @@ async function setVisibility(tab: Page, state: "hidden" | "visible"): Promise<vo
   );
 }
 
-if (executablePath) {
+const browser = await launch();
+if (browser) {
   const stack = await startStack();
   /** What arrives for the function, by method: a proxy sees the preflights that a page cannot. */
   const arrived: string[] = [];
@@ -49,17 +61,6 @@ if (executablePath) {
       .catch(() => new Response(null, { status: 502 }));
   });
   const page = await startPage(`http://127.0.0.1:${proxy.addr.port}`);
-  const browser: Browser = await chromium.launch({
-    executablePath,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
   Deno.test.afterAll(async () => {
     await browser.close();
     await page.stop();
