@@ -11,6 +11,21 @@ import { fileURLToPath } from "node:url";
 /** The version of the Supabase CLI that everything here was tried with. */
 export const SUPABASE_CLI = "supabase@3.1.0";
 
+const OLDEST_NODE = 20;
+
+/**
+ * Looks which Node.js the task was started with.
+ *
+ * @throws {Error} with one sentence where it is too old for the Supabase CLI
+ */
+export function requireNode(): void {
+  // npx says there what it runs on.
+  const [, version, major] = /\bnode\/v((\d+)\S*)/.exec(Deno.env.get("npm_config_user_agent") ?? "") ?? [];
+  if (Number(major) < OLDEST_NODE) {
+    throw new Error(`Node.js ${OLDEST_NODE} or newer is needed; this is ${version}. See https://nodejs.org`);
+  }
+}
+
 /** Variables of the caller's environment that would change what a program here does. */
 const FOREIGN = /^(SUPABASE_|PG|DENO_SERVE_ADDRESS$)/;
 
@@ -44,12 +59,13 @@ export async function deno(args: string[], input = ""): Promise<string> {
  * @param options.env variables beside the caller's own, of which those of Supabase are left out
  * @param options.cwd the folder of the project; without it, this one
  * @returns what it wrote to stdout
- * @throws {Error} with what it wrote when it fails
+ * @throws {Error} with what it wrote when it fails, or where Node.js is too old
  */
 export async function supabase(
   args: string[],
   { env = {}, cwd = pathOf("..", import.meta.url) }: { env?: Record<string, string>; cwd?: string } = {},
 ): Promise<string> {
+  requireNode();
   const tether = pathOf("tether.ts", import.meta.url);
   const command = ["npx", "--prefer-offline", "-y", SUPABASE_CLI, ...args];
   const child = spawn(Deno.execPath(), ["run", "--quiet", "--allow-all", tether, ...command], {

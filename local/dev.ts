@@ -5,6 +5,7 @@
  * @module
  */
 
+import { requireNode } from "./commands.ts";
 import { startDemoWorker } from "./demo_worker.ts";
 import { DEMO_USERS, startPage } from "./page.ts";
 import { DEMO_PASSWORD, PUBLISHABLE_KEY, startStack } from "./stack.ts";
@@ -32,6 +33,7 @@ async function stop(code: number): Promise<void> {
 }
 
 try {
+  requireNode();
   const stack = await listening(
     "PORT",
     port,
