@@ -1,7 +1,8 @@
 /**
  * Preloaded by the tasks of deno.json, so that they behave alike on anyone's machine.
  *
- * - Requests to this machine bypass the proxy that HTTP_PROXY names.
+ * - Requests to this machine bypass the proxy that HTTP_PROXY names, and
+ *   DENO_SERVE_ADDRESS moves no server.
  * - The process ends soon after a process that started it has ended, be it
  *   `deno task` or `npx`: whoever is killed passes no signal on.
  *
@@ -18,6 +19,8 @@ const LOOPBACK = ["127.0.0.1", "localhost"];
 const CHECK_MS = 1_000;
 const PATIENCE_MS = 3_000;
 
+// With it, every server here would listen at that one address.
+Deno.env.delete("DENO_SERVE_ADDRESS");
 Deno.env.set(
   "NO_PROXY",
   [Deno.env.get("NO_PROXY") ?? Deno.env.get("no_proxy"), ...LOOPBACK].filter(Boolean).join(),
