@@ -87,7 +87,10 @@ export async function startStack(
         secret_key: SECRET_KEY,
       },
     });
-    rest = (request) => inTurn(() => app.fetch(request, { peerAddress: "127.0.0.1" }));
+    rest = async (request) => {
+      const response = await inTurn(() => app.fetch(request, { peerAddress: "127.0.0.1" }));
+      return refusesAlgorithm(request, response) ? badJwt() : response;
+    };
 
     say("Starting the function …");
     const start = async () => {
@@ -156,6 +159,23 @@ function preflightOf(request: Request): Response {
       },
     }),
   );
+}
+
+/**
+ * Whether Auth was sent a token whose algorithm lite does not know: lite takes
+ * it for no token at all, where Auth refuses it (supabase/auth, internal/api/auth.go).
+ */
+function refusesAlgorithm(request: Request, response: Response): boolean {
+  return new URL(request.url).pathname === "/auth/v1/user" && response.status === 401 &&
+    /^Bearer [\w-]+\.[\w-]+\.[\w-]+$/.test(request.headers.get("Authorization") ?? "");
+}
+
+function badJwt(): Response {
+  const code = "bad_jwt";
+  return Response.json({ code, message: "invalid JWT" }, {
+    status: 403,
+    headers: { "X-Sb-Error-Code": code, "X-Supabase-Api-Version": "2024-01-01" },
+  });
 }
 
 /** Lets every origin read a response, as that gateway does. */

@@ -14,9 +14,9 @@ export const USER = "b0000000-0000-4000-8000-000000000001";
 export const AGENCY = "a0000000-0000-4000-8000-000000000001";
 export const KEY = "sb_publishable_fake";
 
-/** A token with this subject, another one each time; the fake verifies no signature. */
-export function tokenOf(sub: string): Promise<string> {
-  return new SignJWT({ sub, role: "authenticated", session_id: crypto.randomUUID() })
+/** A token with this subject and further claims, another one each time; the fake verifies no signature. */
+export function tokenOf(sub: string, claims: Record<string, unknown> = {}): Promise<string> {
+  return new SignJWT({ sub, role: "authenticated", session_id: crypto.randomUUID(), ...claims })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
     .sign(new TextEncoder().encode("the fake upstream does not look"));
 }
@@ -155,7 +155,8 @@ export interface FakeUpstream {
 
 /** Starts the fake on a free port of 127.0.0.1. */
 export async function startFakeUpstream(): Promise<FakeUpstream> {
-  const server = createServer((request, response) => {
+  // A long token fits into a header here as it does at the platform's gateway.
+  const server = createServer({ maxHeaderSize: 1 << 18 }, (request, response) => {
     const url = new URL(request.url ?? "/", fake.url);
     const step = PATHS[url.pathname];
     fake.requests.push({ step, method: request.method ?? "", url, headers: request.headers });

@@ -29,6 +29,36 @@ export interface Fault {
   seenAt?: Partial<Record<Step, Step>>;
 }
 
+/**
+ * Each error that Auth gives on `GET /user`, whose fault it is, and so what the
+ * caller must be told: 401 where it is the token's, 500 where it is not.
+ *
+ * @see https://github.com/supabase/auth, read at v2.196.0: requireAuthentication
+ * and maybeLoadUserOrSession in internal/api/auth.go, UserGet in user.go,
+ * timeoutMiddleware in middleware.go, handleResponseErrorHTTP in errors.go
+ */
+export const AUTH_ERRORS: { status: number; code: string; verdict: 401 | 500; reason: string }[] = [
+  { status: 403, code: "bad_jwt", verdict: 401, reason: "the signature, the expiry or a claim is not right" },
+  { status: 400, code: "bad_jwt", verdict: 401, reason: "the subject is no UUID" },
+  { status: 403, code: "user_not_found", verdict: 401, reason: "the user was deleted" },
+  { status: 403, code: "user_banned", verdict: 401, reason: "the user is banned" },
+  { status: 403, code: "session_not_found", verdict: 401, reason: "the session was signed out" },
+  {
+    status: 403,
+    code: "session_expired",
+    verdict: 401,
+    reason: "the session is over; today on a refresh alone",
+  },
+  { status: 400, code: "validation_failed", verdict: 401, reason: "the token is for another audience" },
+  { status: 401, code: "no_authorization", verdict: 500, reason: "the header was taken off on the way" },
+  { status: 403, code: "not_admin", verdict: 500, reason: "that is asked on other paths alone" },
+  { status: 409, code: "conflict", verdict: 500, reason: "the database was busy" },
+  { status: 429, code: "over_request_rate_limit", verdict: 500, reason: "too many requests" },
+  { status: 500, code: "unexpected_failure", verdict: 500, reason: "Auth or its database failed" },
+  { status: 500, code: "unknown", verdict: 500, reason: "Auth named no code of its own" },
+  { status: 504, code: "request_timeout", verdict: 500, reason: "Auth took too long" },
+];
+
 /** An error in the words of the service that a step asks. */
 const error = (step: Step, status: number, authCode: string, postgrestCode: string): Reply =>
   step === "auth.getUser" ? authError(status, authCode) : postgrestError(status, postgrestCode);
@@ -72,7 +102,7 @@ export const FAULTS: Fault[] = [
     },
     expected: 500,
   },
-  { name: "400", at: (step) => error(step, 400, "validation_failed", "PGRST100"), expected: 500 },
+  { name: "400", at: (step) => error(step, 400, "bad_json", "PGRST100"), expected: 500 },
   { name: "401 without Auth's code", at: () => answer(401, '{"message":"Unauthorized"}'), expected: 500 },
   { name: "401 with an HTML page", at: () => page(401), expected: 500 },
   { name: "403 with an HTML page", at: () => page(403), expected: 500 },

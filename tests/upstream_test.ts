@@ -22,7 +22,8 @@ import {
   tokenOf,
   USER,
 } from "../testing/fake_upstream.ts";
-import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, poll, test, until } from "../testing/helpers.ts";
+import { AUTH_ERRORS } from "../testing/faults.ts";
+import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, keepsContract, poll, test, until } from "../testing/helpers.ts";
 
 const upstream = await startFakeUpstream();
 const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
@@ -32,6 +33,7 @@ Deno.test.afterAll(async () => {
 });
 
 const ask = (init?: RequestInit) => poll(fn.url, TOKEN, init);
+const url = (step: Step) => upstream.requests.find((request) => request.step === step)?.url;
 const steps = () => upstream.requests.map(({ step }) => step);
 
 /** The one line that the poll at hand must have logged. */
@@ -108,7 +110,6 @@ test("every upstream request is a GET with the publishable key and the caller's 
 test("the RPC is called without an argument, the fallback with the agency from users", async () => {
   upstream.reset({ get_active_sync_job: rows() });
   await ask();
-  const url = (step: string) => upstream.requests.find((request) => request.step === step)?.url;
   assert.equal(url("users")?.searchParams.get("id"), `eq.${USER}`);
   assert.equal(url("get_active_sync_job")?.searchParams.has("p_agency_id"), false);
   const fallback = url("historical_sync_jobs")?.searchParams;
@@ -122,29 +123,42 @@ test("a token that names no user, a preflight and a wrong method ask nothing of 
   upstream.reset();
   assert.equal((await poll(fn.url, "nonsense")).status, 401);
   assert.equal((await poll(fn.url, KEY)).status, 401);
-  assert.equal((await poll(fn.url, TOKEN + "A".repeat(20_000))).status, 401);
   assert.equal((await poll(fn.url, await tokenOf("1 or 1=1"))).status, 401);
   assert.equal((await ask({ method: "OPTIONS" })).status, 204);
   assert.equal((await ask({ method: "POST", body: "{}" })).status, 405);
   assert.deepEqual(upstream.requests, []);
 });
 
-for (
-  const [code, status] of [
-    ["bad_jwt", 403],
-    ["bad_jwt", 400],
-    ["no_authorization", 401],
-    ["user_not_found", 403],
-    ["user_banned", 403],
-    ["session_not_found", 403],
-    ["session_expired", 403],
-  ] as const
-) {
-  test(`401 when Auth says ${code} (${status})`, async () => {
+for (const { status, code, verdict, reason } of AUTH_ERRORS) {
+  test(`${verdict} when Auth says ${code} (${status}): ${reason}`, async () => {
     upstream.reset({ "auth.getUser": authError(status, code) });
-    assert.equal((await ask()).status, 401);
+    if (verdict === 401) assert.equal((await ask()).status, 401);
+    else assert.equal((await is500()).step, "auth.getUser");
   });
 }
+
+test("a token whose subject is in upper case is that of the same user", async () => {
+  upstream.reset();
+  assert.equal((await poll(fn.url, await tokenOf(USER.toUpperCase()))).status, 200);
+  assert.equal(url("users")?.searchParams.get("id"), `eq.${USER}`);
+});
+
+test("401 with a token of more than 64 KiB, without an upstream request", async () => {
+  upstream.reset();
+  // In this process: Deno's server does not let such a header through, another one may.
+  const handler = createHandler({ url: upstream.url, publishableKey: KEY });
+  const headers = { Authorization: `Bearer ${TOKEN}${"A".repeat(65_536)}` };
+  assert.equal((await keepsContract(await handler(new Request(fn.url, { headers })))).status, 401);
+  assert.deepEqual(upstream.requests, []);
+});
+
+test("a token of 40,000 characters is Auth's to judge", async () => {
+  upstream.reset();
+  const token = await tokenOf(USER, { app_metadata: { teams: "x".repeat(30_000) } });
+  assert(token.length > 40_000);
+  assert.equal((await poll(fn.url, token)).status, 200);
+  assert.equal(upstream.requests.length, 3);
+});
 
 test("401 when Auth answers with a user who is banned", async () => {
   const banned = (until: string) => answer(200, JSON.stringify({ id: USER, banned_until: until }));
@@ -285,6 +299,6 @@ test("no token, key or header ever reaches the log", () => {
   assert(fn.output.length > 5, "the failures above were logged");
   assert.equal(written.includes(KEY), false);
   for (const part of TOKEN.split(".")) assert.equal(written.includes(part), false);
-  assert.doesNotMatch(written, /authorization|bearer|apikey/i);
+  assert.doesNotMatch(written, /"authorization|bearer|apikey/i);
   for (const line of fn.output.filter((line) => !line.startsWith("Listening on"))) JSON.parse(line);
 });

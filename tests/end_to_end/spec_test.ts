@@ -169,7 +169,7 @@ test("OPTIONS answers the preflight with 204, no body and a day of Access-Contro
 test("the preflight allows every header that supabase-js sends", async () => {
   const { headers } = await ask(undefined, { method: "OPTIONS" });
   const allowed = (headers.get("Access-Control-Allow-Headers") ?? "").split(", ");
-  for (const name of ["authorization", "apikey", "x-client-info", "content-type"]) {
+  for (const name of ["authorization", "apikey", "x-client-info", "content-type", "x-region"]) {
     assert(allowed.includes(name), name);
   }
 });

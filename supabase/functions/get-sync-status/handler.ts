@@ -23,14 +23,19 @@ export interface Project {
 /** How long all upstream requests of one poll may take together, in milliseconds. */
 const DEADLINE_MS = 8_000;
 
-/** Longer than any token that Supabase's gateway lets through, in characters. */
-const MAX_TOKEN_LENGTH = 8_192;
+/**
+ * Longer than any token that an upstream takes, in characters: token hooks and
+ * app_metadata make long ones, and whether one is too long is theirs to say.
+ */
+const MAX_TOKEN_LENGTH = 65_536;
 
 const METHODS = "GET, OPTIONS";
 
 /** Sent with every response, errors included. */
 const HEADERS = {
   ...corsHeaders,
+  // functions-js sends x-region where a region is asked for; supabase-js's own list lacks it.
+  "Access-Control-Allow-Headers": `${corsHeaders["Access-Control-Allow-Headers"]}, x-region`,
   "Access-Control-Allow-Methods": METHODS,
   "Access-Control-Expose-Headers": "X-Request-Id",
   "Cache-Control": "no-store",

@@ -13,21 +13,23 @@ const keyDictionary = z.object({ default: z.optional(z.string()) });
 /**
  * Reads the project's address and publishable key: `SUPABASE_PUBLISHABLE_KEYS`
  * (a JSON dictionary, entry `default`), then `SUPABASE_PUBLISHABLE_KEY`, then
- * the legacy `SUPABASE_ANON_KEY`. An empty variable counts as unset. Stops the
- * process with one sentence where something is missing or malformed.
+ * the legacy `SUPABASE_ANON_KEY`. An empty variable counts as unset.
+ *
+ * @throws {Error} with one sentence where something is missing or malformed:
+ * on Supabase's runtime `Deno.exit` does nothing
  *
  * @see https://supabase.com/docs/guides/functions/secrets
  */
 function projectFromEnv(): Project {
   const url = env("SUPABASE_URL");
-  if (!url) return stop("SUPABASE_URL is not set");
+  if (!url) throw cannotStart("SUPABASE_URL is not set");
   if (!z.url({ protocol: /^https?$/ }).safeParse(url).success) {
-    return stop("SUPABASE_URL is not an http(s) address");
+    throw cannotStart("SUPABASE_URL is not an http(s) address");
   }
 
   const publishableKey = defaultKey() || env("SUPABASE_PUBLISHABLE_KEY") || env("SUPABASE_ANON_KEY");
   if (!publishableKey) {
-    return stop(
+    throw cannotStart(
       "none of SUPABASE_PUBLISHABLE_KEYS (entry default), SUPABASE_PUBLISHABLE_KEY and SUPABASE_ANON_KEY is set",
     );
   }
@@ -44,13 +46,12 @@ function defaultKey(): string | undefined {
   try {
     return keyDictionary.parse(JSON.parse(dictionary)).default;
   } catch {
-    return stop("SUPABASE_PUBLISHABLE_KEYS is not a JSON dictionary of keys");
+    throw cannotStart("SUPABASE_PUBLISHABLE_KEYS is not a JSON dictionary of keys");
   }
 }
 
-function stop(reason: string): never {
-  console.error(`get-sync-status cannot start: ${reason}.`);
-  Deno.exit(1);
+function cannotStart(reason: string): Error {
+  return new Error(`get-sync-status cannot start: ${reason}.`);
 }
 
 Deno.serve(createHandler(projectFromEnv()));

@@ -39,16 +39,18 @@ export class UpstreamFailure {
 /**
  * What Auth answers when the token itself is at fault. Only these codes sign a
  * user out; anything else (a rotated API key, a rate limit, a proxy's page) is
- * an outage, even with status 401.
+ * an outage, even with status 401. So is `no_authorization`: the header was
+ * sent, and something on the way to Auth took it off.
  *
  * @see https://supabase.com/docs/guides/auth/debugging/error-codes
  */
 const TOKEN_REFUSED = new Set([
   "bad_jwt",
-  "no_authorization",
   "session_expired",
   "user_banned",
   "user_not_found",
+  // On /user this comes from a token for another audience alone (supabase/auth, internal/api/user.go).
+  "validation_failed",
 ]);
 
 /**
