@@ -15,14 +15,21 @@ await database.exec(await projectSql());
 await database.exec("create extension pgtap");
 
 const files = (await Array.fromAsync(Deno.readDir(FOLDER))).map(({ name }) => name).sort();
-for (const file of files) {
-  for (const { name, problem } of await run(await Deno.readTextFile(new URL(file, FOLDER)))) {
+for (const file of files.filter((name) => name.endsWith(".sql"))) {
+  for (const { name, problem } of await run(await script(file))) {
     test(`${file}: ${name}`, () => {
       if (problem !== undefined) throw new Error(problem);
     });
   }
 }
 await database.close();
+
+/** A file as psql reads it: `\ir` includes the one that it names. */
+async function script(file: string): Promise<string> {
+  const sql = await Deno.readTextFile(new URL(file, FOLDER));
+  const [line, included] = /^\\ir (\S+)$/m.exec(sql) ?? [];
+  return line && included ? sql.split(line).join(await Deno.readTextFile(new URL(included, FOLDER))) : sql;
+}
 
 interface Assertion {
   name: string;

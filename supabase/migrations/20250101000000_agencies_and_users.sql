@@ -27,12 +27,18 @@ create index users_agency_id_idx on public.users (agency_id);
 
 comment on index public.users_agency_id_idx is 'Finds an agency''s users, among others when the agency is deleted.';
 
--- Helpers for policies live in a schema that the API does not expose.
-create schema private;
+-- Helpers for policies live in a schema that the API does not expose. A project
+-- may have it already; it then keeps its comment and its rights.
+create schema if not exists private;
 
-comment on schema private is 'Helpers for row-level security. Not among the schemas that the API exposes.';
+do $$
+begin
+  if obj_description('private'::regnamespace, 'pg_namespace') is null then
+    comment on schema private is 'Helpers for row-level security. Not among the schemas that the API exposes.';
+  end if;
+end;
+$$;
 
-revoke all on schema private from public;
 grant usage on schema private to authenticated, service_role;
 
 -- SECURITY DEFINER: the policies of other tables ask for the agency without

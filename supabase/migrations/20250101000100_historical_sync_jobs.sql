@@ -20,6 +20,13 @@ create table public.historical_sync_jobs (
   created_at       timestamptz            not null default now(),
 
   constraint historical_sync_jobs_date_range      check (date_from <= date_to),
+  -- What RFC 3339 can write: neither infinity nor a year before 1 or after 9999.
+  constraint historical_sync_jobs_instants        check (
+        date_from        >= '0001-01-01T00:00:00Z' and date_to          < '9999-12-31T24:00:00Z'
+    and started_at       >= '0001-01-01T00:00:00Z' and started_at       < '9999-12-31T24:00:00Z'
+    and last_activity_at >= '0001-01-01T00:00:00Z' and last_activity_at < '9999-12-31T24:00:00Z'
+    and created_at       >= '0001-01-01T00:00:00Z' and created_at       < '9999-12-31T24:00:00Z'
+  ),
   constraint historical_sync_jobs_total_calls     check (total_calls     >= 0),
   constraint historical_sync_jobs_processed_calls check (processed_calls >= 0),
   constraint historical_sync_jobs_imported_calls  check (imported_calls  >= 0),

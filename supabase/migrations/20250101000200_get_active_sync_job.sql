@@ -1,3 +1,16 @@
+-- PostgREST answers a call that fits two functions with 300 (PGRST203), and every poll with 500.
+do $$
+begin
+  if exists (
+    select from pg_proc
+    where  pronamespace = 'public'::regnamespace
+    and    proname      = 'get_active_sync_job'
+  ) then
+    raise exception 'There is a function public.get_active_sync_job already: drop or rename it, then apply this migration again.';
+  end if;
+end;
+$$;
+
 -- SECURITY INVOKER: row-level security decides what the caller may see,
 -- whichever agency the argument names.
 create function public.get_active_sync_job(p_agency_id uuid default null)
