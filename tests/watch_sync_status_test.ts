@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
-import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../examples/watch_sync_status.ts";
+import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../examples/client/watch_sync_status.ts";
 import type { ActiveJob, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
 import { test } from "../testing/helpers.ts";
 

@@ -9,7 +9,7 @@
 
 import { createClient } from "@supabase/supabase-js";
 import type { ActiveJob, RecentJob, SyncStatus } from "../../supabase/functions/get-sync-status/types.ts";
-import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../watch_sync_status.ts";
+import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
 
 /** What the server of the page tells it. */
 interface Config {

@@ -1,13 +1,17 @@
 /**
- * A client of get-sync-status with good manners: copy this file and
- * `types.ts` into a front end, or import them. Depends on nothing.
+ * A client of get-sync-status that polls no more than it has to: copy this
+ * folder into a front end. Depends on nothing.
+ *
+ * Runs where `fetch` and `AbortController` are: Chrome 66, Firefox 57 and
+ * Safari 12.1 or newer, once a bundler has translated the syntax, and Node.js
+ * and Deno, where a tab never is hidden.
  *
  * @module
  */
 
 /// <reference lib="dom" />
 
-import type { ActiveJob, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
+import type { ActiveJob, SyncStatus } from "./types.ts";
 
 /** What went wrong, and what becomes of the watch. */
 export type SyncStatusProblem =
@@ -24,12 +28,14 @@ export interface WatchSyncStatusOptions {
   /**
    * Gives the access token, a fresh one where `refresh` is true; null where nobody is signed in.
    * Rejects where Auth is out of reach; that does not end the watch.
-   * With supabase-js: `auth.refreshSession()` or else `auth.getSession()`.
+   * With supabase-js: `accessTokenFrom(supabase.auth)` of access_token.ts.
    */
   getAccessToken(options: { refresh: boolean }): Promise<string | null>;
   /** Ends the watch, and the poll that is under way. */
   signal: AbortSignal;
+  /** Told each status. What it throws goes to `reportError`, and the watch goes on. */
   onStatus(status: SyncStatus): void;
+  /** Told each problem. What it throws goes to `reportError`, and the watch goes on. */
   onError(problem: SyncStatusProblem): void;
 }
 
@@ -47,6 +53,9 @@ const RETRY_MS = { shortest: 2 * SECOND, longest: 60 * SECOND };
 /** The function answers within 10 s; what has not come by then never will. */
 const ANSWER_MS = 15 * SECOND;
 
+/** How long Auth may take for a token: supabase-js retries a refresh for up to 30 s. */
+const TOKEN_MS = 45 * SECOND;
+
 /** A job without activity for so long has probably lost its worker. */
 const STALLED_MS = 120 * SECOND;
 
@@ -61,52 +70,50 @@ type Outcome = { status: SyncStatus } | "unauthorized" | "forbidden" | "unreacha
  * 2 s, 4 s and so on up to a minute, less a random part so that pages do not
  * come back all at once.
  *
- * @returns a promise that resolves when the watch has ended; it never rejects for what the service does
+ * @returns a promise that resolves when the watch has ended, at once after an abort; it never rejects
  */
 export async function watchSyncStatus(
   { url, getAccessToken, signal, onStatus, onError }: WatchSyncStatusOptions,
 ): Promise<void> {
+  const tell = (problem: SyncStatusProblem) => callBack(() => onError(problem));
   let failures = 0;
   let session: "trusted" | "refused" | "refreshed" = "trusted";
   while (!signal.aborted) {
-    await shown(signal);
+    await pause(0, signal);
+    const refresh = session === "refused";
     // Where Auth is out of reach that says nothing of the session: the refresh is still due.
-    const token = await getAccessToken({ refresh: session === "refused" }).catch(() => undefined);
-    if (session === "refused" && token !== undefined) session = "refreshed";
+    const token = await inTime(TOKEN_MS, signal, () => getAccessToken({ refresh }));
+    if (refresh && token !== undefined) session = "refreshed";
     const outcome = token === undefined ? "unreachable" : await poll(url, token, signal);
     if (signal.aborted) return;
 
-    if (outcome === "forbidden") return onError({ kind: "forbidden" });
+    if (outcome === "forbidden") return tell({ kind: "forbidden" });
     if (outcome === "unauthorized") {
-      if (session === "refreshed") return onError({ kind: "signed_out" });
+      if (session === "refreshed") return tell({ kind: "signed_out" });
       session = "refused";
       continue;
     }
     if (outcome === "unreachable") {
       const retryInMs = Math.min(RETRY_MS.longest, RETRY_MS.shortest * 2 ** failures++) *
         (1 - Math.random() / 2);
-      onError({ kind: "unreachable", retryInMs });
+      tell({ kind: "unreachable", retryInMs });
       await pause(retryInMs, signal);
       continue;
     }
     failures = 0;
     session = "trusted";
-    onStatus(outcome.status);
+    callBack(() => onStatus(outcome.status));
     await pause(intervalOf(outcome.status), signal);
   }
 }
 
 async function poll(url: string, token: string | null, signal: AbortSignal): Promise<Outcome> {
   if (!token) return "unauthorized";
-  try {
-    const response = await fetch(url, {
-      headers: { Authorization: `Bearer ${token}` },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
-    });
-    return outcomeOf(await response.json());
-  } catch {
-    return "unreachable";
-  }
+  const body = await inTime(ANSWER_MS, signal, async (signal) => {
+    const response = await fetch(url, { headers: { Authorization: `Bearer ${token}` }, signal });
+    return await response.json() as unknown;
+  });
+  return outcomeOf(body);
 }
 
 /**
@@ -131,33 +138,64 @@ function intervalOf(status: SyncStatus): number {
   return Math.min(ACTIVE_MS.longest, Math.max(ACTIVE_MS.shortest, age / 100));
 }
 
-const hidden = () => globalThis.document?.visibilityState === "hidden";
-
-/** Resolves when the tab is shown: at once if it is, or where there are no tabs. */
-function shown(signal: AbortSignal): Promise<void> {
-  return hidden() ? until("visibilitychange", () => !hidden(), signal) : Promise.resolve();
+/** What a caller's own function throws is the caller's to see, and does not end the watch. */
+function callBack(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    if (typeof reportError === "function") reportError(error);
+    else console.error(error);
+  }
 }
 
-/** Resolves after so long, and at once when a hidden tab is shown again or the watch is aborted. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
+/**
+ * Runs a task that may hang; aborts the signal that it is given when time is up or the watch is aborted.
+ *
+ * @returns what the task gives; undefined where it rejects, or was not ready by then
+ */
+function inTime<Result>(
+  ms: number,
+  signal: AbortSignal,
+  task: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result | undefined> {
+  // By hand: AbortSignal.any and AbortSignal.timeout are missing in browsers that are still in use.
   const end = new AbortController();
-  const timer = setTimeout(() => end.abort(), ms);
-  await until("visibilitychange", () => !hidden(), AbortSignal.any([signal, end.signal]));
-  clearTimeout(timer);
+  return new Promise((resolve) => {
+    const settle = (result?: Result) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", giveUp);
+      resolve(result);
+    };
+    const giveUp = () => {
+      settle();
+      end.abort();
+    };
+    const timer = setTimeout(giveUp, ms);
+    signal.addEventListener("abort", giveUp);
+    if (signal.aborted) giveUp();
+    else (async () => task(end.signal))().then(settle, () => settle());
+  });
 }
 
-/** Resolves with the first such event of the document that meets the condition, or with the signal. */
-function until(event: string, condition: () => boolean, signal: AbortSignal): Promise<void> {
+/**
+ * Resolves after so long, sooner when a hidden tab is shown again, and not
+ * while it is hidden; at once when the watch is aborted.
+ */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const tab = globalThis.document;
+  const hidden = () => tab?.visibilityState === "hidden";
   return new Promise((resolve) => {
     const settle = () => {
-      globalThis.document?.removeEventListener(event, onEvent);
+      clearTimeout(timer);
+      tab?.removeEventListener("visibilitychange", onVisibility);
       signal.removeEventListener("abort", settle);
       resolve();
     };
-    const onEvent = () => condition() && settle();
-    globalThis.document?.addEventListener(event, onEvent);
+    const onVisibility = () => hidden() || settle();
+    const timer = setTimeout(() => hidden() || settle(), ms);
+    tab?.addEventListener("visibilitychange", onVisibility);
     signal.addEventListener("abort", settle);
-    if (signal.aborted) settle();
+    if (signal.aborted || (ms === 0 && !hidden())) settle();
   });
 }
 

@@ -1,0 +1,67 @@
+/**
+ * What get-sync-status answers, as plain types: a front end can import this
+ * file without pulling in anything. The schemas in contract.ts are checked
+ * against these types by the compiler.
+ *
+ * @module
+ */
+
+/** An instant in UTC as RFC 3339 writes it, for example `2025-03-15T10:00:00Z`. */
+export type Timestamp = string;
+
+/** Where a job is while it is active. */
+export type ActiveStatus = "pending" | "in_progress";
+
+/** How a job ended. */
+export type FinalStatus = "completed" | "failed" | "cancelled";
+
+/** What every job says of itself, active or over. Counts are numbers of calls. */
+interface Job<Status extends ActiveStatus | FinalStatus> {
+  id: string;
+  status: Status;
+  /** Start of the period whose calls are imported. */
+  date_from: Timestamp;
+  /** End of that period. */
+  date_to: Timestamp;
+  /** Calls in the period; null until they have been counted. */
+  total_calls: number | null;
+  processed_calls: number;
+  imported_calls: number;
+  skipped_calls: number;
+  failed_calls: number;
+}
+
+/** A job that waits or runs. */
+export interface ActiveJob extends Job<ActiveStatus> {
+  /** Whole per cent of `total_calls` processed; null while the total is unknown or 0. */
+  progress_percent: number | null;
+  /** Null while the job is pending. */
+  started_at: Timestamp | null;
+  /** When the job last made progress; null before its first. */
+  last_activity_at: Timestamp | null;
+}
+
+/** A job that is over. */
+export interface RecentJob extends Job<FinalStatus> {
+  /** When the job was requested. */
+  created_at: Timestamp;
+}
+
+/** The body of a 200: the active job, or else the most recent one, or null where there never was one. */
+export type SyncStatus =
+  | { active: true; job: ActiveJob }
+  | { active: false; recent_job: RecentJob | null };
+
+/** What an error means to a program; stable, unlike the sentence beside it. */
+export type ErrorCode =
+  | "unauthorized"
+  | "forbidden"
+  | "method_not_allowed"
+  | "internal_error";
+
+/** The body of every answer that is not a 200. */
+export interface ErrorBody {
+  /** A sentence for people. */
+  error: string;
+  code: ErrorCode;
+}
