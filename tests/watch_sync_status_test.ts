@@ -55,9 +55,29 @@ interface Watch {
   tab: Tab;
   /** How many timers are set. */
   timers(): number;
-  /** What the front end does when it is told a status. */
+  /** How many listeners the tab and the signal have. */
+  listeners(): number;
+  /** What was given to `reportError`. */
+  reported: unknown[];
+  /** What the front end does when it is told a status, and a problem. */
   whenTold?(): void;
+  whenFailed?(): void;
   abort(): void;
+}
+
+/** Counts the listeners of a target from now on. */
+function countListeners(target: EventTarget): () => number {
+  const listeners = new Set<unknown>();
+  const { addEventListener, removeEventListener } = target;
+  target.addEventListener = (type: string, listener: EventListener) => {
+    listeners.add(listener);
+    addEventListener.call(target, type, listener);
+  };
+  target.removeEventListener = (type: string, listener: EventListener) => {
+    listeners.delete(listener);
+    removeEventListener.call(target, type, listener);
+  };
+  return () => listeners.size;
 }
 
 /** Runs a test on fake time against a service that answers in turn, the last answer from then on. */
@@ -65,15 +85,19 @@ function watching(
   sentence: string,
   answers: ((signal: AbortSignal) => Response | Promise<Response>)[],
   check: (watch: Watch) => Promise<void>,
-  tokenOf: (refresh: boolean) => string | null = (refresh) => refresh ? "fresh token" : "token",
+  tokenOf: (refresh: boolean) => string | null | Promise<string | null> = (refresh) =>
+    refresh ? "fresh token" : "token",
 ): void {
   test(sentence, async () => {
     const clock = FakeTimers.install({
       now: START,
       toFake: ["setTimeout", "clearTimeout", "Date", "performance"],
     });
-    const [realFetch, realDocument] = [globalThis.fetch, globalThis.document];
+    const { fetch, document, reportError } = globalThis;
+    const { any, timeout } = AbortSignal;
     const controller = new AbortController();
+    const tab = new Tab();
+    const counts = [countListeners(tab), countListeners(controller.signal)];
     let inFlight = 0;
     const watch: Watch = {
       pass: (ms) => clock.tickAsync(ms).then(() => {}),
@@ -84,12 +108,17 @@ function watching(
       refreshes: 0,
       mostInFlight: 0,
       ended: false,
-      tab: new Tab(),
+      tab,
+      listeners: () => counts.reduce((sum, count) => sum + count(), 0),
+      reported: [],
       timers: () => clock.countTimers(),
       abort: () => controller.abort(),
     };
+    // What browsers lack that are still in use.
+    Object.assign(AbortSignal, { any: undefined, timeout: undefined });
     Object.assign(globalThis, {
-      document: watch.tab,
+      document: tab,
+      reportError: (error: unknown) => watch.reported.push(error),
       async fetch(_url: string, init: { headers: Record<string, string>; signal: AbortSignal }) {
         watch.polls.push(Date.now() - START);
         watch.tokens.push(init.headers.Authorization ?? null);
@@ -113,7 +142,10 @@ function watching(
         watch.statuses.push(status);
         watch.whenTold?.();
       },
-      onError: (problem) => watch.problems.push(problem),
+      onError(problem) {
+        watch.problems.push(problem);
+        watch.whenFailed?.();
+      },
     }).then(() => watch.ended = true);
     try {
       await watch.pass(0);
@@ -123,7 +155,8 @@ function watching(
       await clock.tickAsync(0);
       await over;
       clock.uninstall();
-      Object.assign(globalThis, { fetch: realFetch, document: realDocument });
+      Object.assign(globalThis, { fetch, document, reportError });
+      Object.assign(AbortSignal, { any, timeout });
     }
   });
 }
@@ -359,6 +392,82 @@ watching("aborting ends the watch of a hidden tab", [ok(ACTIVE)], async (watch) 
   await watch.pass(0);
   assert.equal(watch.ended, true);
 });
+
+const never = () => new Promise<never>(() => {});
+
+watching("aborting ends a watch that waits for a token that never comes", [ok(ACTIVE)], async (watch) => {
+  watch.abort();
+  await watch.pass(0);
+  assert.equal(watch.ended, true);
+  assert.deepEqual(watch.problems, []);
+}, never);
+
+watching(
+  "a token that never comes makes the service unreachable, and is asked for again",
+  [ok(ACTIVE)],
+  async (watch) => {
+    await watch.pass(120_000);
+    assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable", "unreachable"]);
+    assert.deepEqual(watch.polls, []);
+  },
+  never,
+);
+
+watching("an answer that never comes makes the service unreachable", [
+  (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+  ok(ACTIVE),
+], async (watch) => {
+  await watch.pass(20_000);
+  assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable"]);
+  assert(watch.polls.length >= 2);
+  assert.equal(watch.mostInFlight, 1);
+});
+
+watching("what onStatus throws is reported, and the watch goes on", [ok(ACTIVE)], async (watch) => {
+  const error = new Error("a mistake of the page");
+  watch.whenTold = () => {
+    throw error;
+  };
+  await watch.pass(4_000);
+  assert.deepEqual(watch.polls, [0, 2_000, 4_000]);
+  assert.deepEqual(watch.reported, [error, error]);
+});
+
+watching(
+  "what onError throws is reported, and the watch goes on",
+  [ok(ACTIVE), FAILED, ok(ACTIVE)],
+  async (watch) => {
+    const error = new Error("a mistake of the page");
+    watch.whenFailed = () => {
+      throw error;
+    };
+    await watch.pass(6_000);
+    assert(watch.polls.length >= 3);
+    assert.deepEqual(watch.reported, [error]);
+  },
+);
+
+watching(
+  "ten thousand polls leave no listener and no timer behind",
+  [ok(ACTIVE), FAILED, ok(IDLE)],
+  async (watch) => {
+    await watch.pass(1_000);
+    const [listeners, timers] = [watch.listeners(), watch.timers()];
+    for (let i = 0; watch.polls.length < 10_000; i++) {
+      watch.tab.show(i % 3 > 0);
+      await watch.pass(15_000);
+      assert(watch.listeners() <= listeners, `${watch.listeners()} after ${watch.polls.length} polls`);
+    }
+    watch.tab.show(true);
+    await watch.pass(1_000);
+    assert.equal(watch.listeners(), listeners);
+    assert.equal(watch.timers(), timers);
+    watch.abort();
+    await watch.pass(0);
+    assert.equal(watch.listeners(), 0);
+    assert.equal(watch.timers(), 0);
+  },
+);
 
 const AT = Date.parse("2025-03-15T10:05:30Z");
 
