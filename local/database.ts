@@ -33,28 +33,45 @@ export interface Database {
 /** Makes a database, on the server that DATABASE_URL names or else embedded. */
 export async function startDatabase(): Promise<Database> {
   const server = Deno.env.get("DATABASE_URL");
-  const database = server ? await onServer(server) : await embedded();
-  // lite grants the API roles everything on its first request, unless it has done so already.
-  // A project does not: the migrations' own grants must decide.
-  Object.assign(database.connection, { rlsState: "active" });
-  return database;
+  return server ? await onServer(server) : await embedded();
+}
+
+/**
+ * Keeps lite from granting the API roles everything, which it does on its first
+ * request unless it has done so already. A project does not: the migrations'
+ * own grants must decide.
+ */
+function withOwnGrants<Connection extends object>(connection: Connection): Connection {
+  return Object.assign(connection, { rlsState: "active" });
 }
 
 async function onServer(server: string): Promise<Database> {
   const { url, drop } = await createDatabase(server);
+  const database = openDatabase(url);
+  for (const script of [await projectSql(), await seedSql()]) await database.run(script);
+  return {
+    ...database,
+    async stop() {
+      await database.stop();
+      await drop();
+    },
+  };
+}
+
+/** Opens a database that is there already, with all that a project needs, as its owner. */
+export function openDatabase(url: string): Database & { run(script: string): Promise<void> } {
   const owner = postgres(url, { max: 1, onnotice: () => {} });
-  for (const script of [await projectSql(), await seedSql()]) await owner.unsafe(script);
   const connection = createPostgresConnection({ url, postgresOptions: { onnotice: () => {} } });
   return {
-    connection,
+    connection: withOwnGrants(connection),
     // The database does its part in parallel, lite its own one request after the other.
     pollsInFlight: 20,
     inTurn: (task) => task(),
     query: (statement, parameters) => owner.unsafe(statement, parameters as string[]),
+    run: async (script) => void await owner.unsafe(script),
     async stop() {
       await connection.close();
       await owner.end({ timeout: 5 });
-      await drop();
     },
   };
 }
@@ -63,7 +80,7 @@ async function embedded(): Promise<Database> {
   const connection = await connectionFromImage();
   const inTurn = queue();
   return {
-    connection,
+    connection: withOwnGrants(connection),
     // A request takes 10 to 20 ms, one after the other, and a poll is three or four.
     pollsInFlight: 8,
     inTurn,

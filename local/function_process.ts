@@ -9,6 +9,7 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { cleanEnvironment, pathOf } from "./commands.ts";
 
+const ROOT = new URL("..", import.meta.url).href;
 const GET_SYNC_STATUS = new URL("../supabase/functions/get-sync-status/index.ts", import.meta.url);
 
 /** How long it may take to start, and to end when it is told to, in milliseconds. */
@@ -53,7 +54,8 @@ export async function startFunction(
   const child = spawn(Deno.execPath(), [
     "run",
     "--no-prompt",
-    "--frozen",
+    // The versions here are locked; another project's are its own.
+    ...(entrypoint.href.startsWith(ROOT) ? [] : ["--no-lock"]),
     `--preload=${pathOf("end_with_stdin.ts", import.meta.url)}`,
     ...permissions,
     entrypoint.href,

@@ -43,6 +43,8 @@ export interface Stack {
 /**
  * Starts the stack: database, migrations, seed, Auth, REST and the function.
  *
+ * @param options.database another database than the one that this project makes
+ * @param options.entrypoint another function than this project's
  * @param options.port the port on 127.0.0.1; 0 for a free one
  * @param options.watch restart the function when one of its files changes
  * @param options.say told what is being done
@@ -50,7 +52,16 @@ export interface Stack {
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
 export async function startStack(
-  { port = 0, watch = false, say = () => {}, onFunctionLine }: {
+  {
+    database: makeDatabase = startDatabase,
+    entrypoint,
+    port = 0,
+    watch = false,
+    say = () => {},
+    onFunctionLine,
+  }: {
+    database?: () => Promise<Database>;
+    entrypoint?: URL;
     port?: number;
     watch?: boolean;
     say?: (what: string) => void;
@@ -75,7 +86,7 @@ export async function startStack(
   try {
     const where = Deno.env.has("DATABASE_URL") ? "on the server of DATABASE_URL" : "in WebAssembly";
     say(`Starting PostgreSQL (${where}), with the migrations and the seed …`);
-    const { connection, pollsInFlight, inTurn, query } = database = await startDatabase();
+    const { connection, pollsInFlight, inTurn, query } = database = await makeDatabase();
 
     say("Starting Auth and REST …");
     const app = new App({
@@ -97,6 +108,7 @@ export async function startStack(
       functionProcess = undefined;
       return functionProcess = await startFunction({
         env: { SUPABASE_URL: url, SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }) },
+        entrypoint,
         onLine: onFunctionLine,
       });
     };

@@ -173,7 +173,7 @@ function inTime<Result>(
     const timer = setTimeout(giveUp, ms);
     signal.addEventListener("abort", giveUp);
     if (signal.aborted) giveUp();
-    else (async () => task(end.signal))().then(settle, () => settle());
+    else (async () => await task(end.signal))().then(settle, () => settle());
   });
 }
 

@@ -14,7 +14,7 @@ import { test, until } from "../../testing/helpers.ts";
 
 const server = Deno.env.get("DATABASE_URL");
 if (server) await onServer(server);
-else console.log("postgres_test.ts is left out: DATABASE_URL names no PostgreSQL server.");
+else console.log("migrations_test.ts is left out: DATABASE_URL names no PostgreSQL server.");
 
 async function onServer(server: string): Promise<void> {
   const { url, drop } = await createDatabase(server);
@@ -29,10 +29,10 @@ async function onServer(server: string): Promise<void> {
   remote.searchParams.set("sslmode", "disable");
   const cli = (...args: string[]) => supabase([...args, `--remote=${remote.href}`, "--yes"]);
 
-  test("the Supabase CLI applies every migration to an empty project, and each once", async () => {
+  test("`supabase db push --remote` applies every migration to an empty project, and each once", async () => {
     const versions = (await migrations()).map((migration) => migration.name.split("_")[0]);
     for (let time = 0; time < 2; time++) {
-      await cli("migration", "up");
+      await cli("db", "push");
       const applied = await sql`select version from supabase_migrations.schema_migrations order by version`;
       assert.deepEqual(applied.map((row) => row.version), versions);
     }

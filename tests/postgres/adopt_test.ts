@@ -1,0 +1,302 @@
+/**
+ * `deno task adopt`, and the commands that it prints, with the real Supabase CLI
+ * on PostgreSQL: projects with a history of their own. DATABASE_URL names the
+ * server; without it, what needs one is left out.
+ */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import postgres from "postgres";
+import { deno, pathOf, supabase } from "../../local/commands.ts";
+import { openDatabase } from "../../local/database.ts";
+import { platformSql, seedSql } from "../../local/platform.ts";
+import { createDatabase } from "../../local/postgres_server.ts";
+import { startStack } from "../../local/stack.ts";
+import { poll, test } from "../../testing/helpers.ts";
+import { deploy } from "../../testing/management_api.ts";
+
+const LIMIT_MS = 180_000;
+const server = Deno.env.get("DATABASE_URL");
+if (!server) console.log("adopt_test.ts is left out in part: DATABASE_URL names no PostgreSQL server.");
+
+/** A project as `supabase init` and its people have made it. */
+interface Project {
+  folder: string;
+  /** Writes a file; gives its path in the project. */
+  write(path: string, text: string): Promise<string>;
+  read(path: string): Promise<string>;
+  /** Every file with its text. */
+  files(): Promise<Map<string, string>>;
+  /** Runs `deno task adopt` on it; gives what it printed. */
+  adopt(...args: string[]): Promise<string>;
+}
+
+let initial: Promise<string> | undefined;
+
+/** The config.toml that `supabase init` writes. */
+function initialConfig(): Promise<string> {
+  return initial ??= (async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await supabase(["init"], { cwd: folder });
+      return await Deno.readTextFile(join(folder, "supabase", "config.toml"));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  })();
+}
+
+/** The files below a folder, but for what the CLI keeps for itself. */
+async function listFiles(folder: string, below = ""): Promise<string[]> {
+  const files: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(join(folder, below))) {
+    const path = join(below, name);
+    if (!isDirectory) files.push(path);
+    else if (name !== ".temp") files.push(...await listFiles(folder, path));
+  }
+  return files;
+}
+
+/** Registers a test that is given a fresh project with migrations of its own. */
+function withProject(
+  sentence: string,
+  migrations: Record<string, string>,
+  check: (project: Project) => Promise<void>,
+): void {
+  test(sentence, async () => {
+    const folder = await Deno.makeTempDir({ prefix: "ein Projekt ü " });
+    const project: Project = {
+      folder,
+      async write(path, text) {
+        await Deno.mkdir(join(folder, path, ".."), { recursive: true });
+        await Deno.writeTextFile(join(folder, path), text);
+        return path;
+      },
+      read: (path) => Deno.readTextFile(join(folder, path)),
+      async files() {
+        const files = await listFiles(folder);
+        return new Map(
+          await Promise.all(files.map(async (path) => [path, await project.read(path)] as const)),
+        );
+      },
+      adopt: (...args) =>
+        deno(["run", "--allow-all", pathOf("../../scripts/adopt.ts", import.meta.url), folder, ...args]),
+    };
+    try {
+      await project.write("supabase/config.toml", await initialConfig());
+      for (const [name, sql] of Object.entries(migrations)) {
+        await project.write(`supabase/migrations/${name}`, sql);
+      }
+      await check(project);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  }, LIMIT_MS);
+}
+
+/** A project's own migrations, ten of them, none of which concerns the endpoint. */
+const TEN = Object.fromEntries(
+  Array.from({ length: 10 }, (_, i) => [
+    `2026010${i}000000_notes_${i}.sql`,
+    `create table public.notes_${i} (id bigint primary key, note text);\n`,
+  ]),
+);
+
+/** A project that has most of what the endpoint brings along. */
+const CROWDED = {
+  "20260101000000_users.sql": `-- Everybody who has signed up: create table agencies comes later.
+create table public.users (
+  id    uuid primary key references auth.users (id) on delete cascade,
+  email text
+);
+alter table public.users enable row level security;
+grant select, update on public.users to authenticated;
+create policy "Users update their own row" on public.users for update to authenticated
+using (id = (select auth.uid()));
+`,
+  "20260102000000_private.sql": `create schema private;
+create table private.secrets (secret text);
+create function public.get_active_sync_job() returns text language sql as $$ select 'ours'; $$;
+`,
+};
+
+withProject("adopt --dry-run says what it would write, and writes nothing", TEN, async (project) => {
+  const before = await project.files();
+  const said = await project.adopt("--dry-run");
+  assert.deepEqual(await project.files(), before);
+  for (
+    const path of ["functions/get-sync-status/index.ts", "tests/get-sync-status/01_tables.sql", "config.toml"]
+  ) {
+    assert(said.includes(`would write supabase/${path}`), said);
+  }
+});
+
+withProject("adopt dates its migrations after the project's last one, and writes nothing twice", {
+  ...TEN,
+  "29991231235959_last.sql": "select 1;\n",
+}, async (project) => {
+  await project.adopt();
+  const files = await project.files();
+  const dates = [...files.keys()].filter((path) =>
+    /_(agencies_and_users|historical_sync_jobs|get_active_sync_job)\.sql/.test(path) &&
+    path.includes("migrations")
+  ).sort();
+  assert.deepEqual(dates.map((path) => /\d{14}/.exec(path)?.[0]), [
+    "30000101000000",
+    "30000101000001",
+    "30000101000002",
+  ]);
+  assert.match(await project.adopt(), /^Everything is there already\.\n/);
+  assert.deepEqual(await project.files(), files);
+});
+
+withProject("adopt overwrites nothing, and says what it left as it is", TEN, async (project) => {
+  const path = await project.write("supabase/functions/get-sync-status/handler.ts", "// ours\n");
+  const said = await project.adopt();
+  assert(said.includes(`left as it is, though it differs: ${path}`), said);
+  assert.equal(await project.read(path), "// ours\n");
+});
+
+withProject(
+  "adopt names each thing that needs a decision, with its file and line",
+  CROWDED,
+  async (project) => {
+    const said = await project.adopt("--dry-run");
+    for (
+      const finding of [
+        "20260101000000_users.sql:2 makes a table users",
+        "20260101000000_users.sql:7 grants rights",
+        "20260101000000_users.sql:8 makes a policy",
+        "20260102000000_private.sql:1 makes a schema private",
+        "20260102000000_private.sql:3 has a function get_active_sync_job",
+      ]
+    ) {
+      assert(said.includes(`- supabase/migrations/${finding}`), `${finding} in ${said}`);
+    }
+    assert.equal(said.includes("makes a table agencies"), false, "a comment is no table");
+  },
+);
+
+test("adopt says in one sentence that a folder is no Supabase project", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const adopt = pathOf("../../scripts/adopt.ts", import.meta.url);
+    await assert.rejects(
+      deno(["run", "--allow-all", adopt, folder]),
+      /has no supabase\/config\.toml: npx -y supabase@\S+ init makes one\.\n$/,
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+if (server) {
+  /** Runs what adopt says is next, in the project, with the database's address in the place of the linked project. */
+  const runNext = async (said: string, project: Project, url: string): Promise<void> => {
+    const commands = said.split("\n").flatMap((line) =>
+      /^ {2}npx -y supabase@\S+ (.*)$/.exec(line)?.[1] ?? []
+    );
+    assert.deepEqual(commands, [
+      "login",
+      "link --project-ref <ref>",
+      "db push --remote --dry-run",
+      "db push --remote",
+      "functions deploy get-sync-status --use-api",
+    ]);
+    // The first two need an account of Supabase's.
+    for (const command of commands.slice(2)) {
+      const args = command.split(" ");
+      if (args[0] === "functions") assert.equal((await deploy(args, project.folder)).files.size, 7);
+      else {await supabase([...args.map((arg) => arg === "--remote" ? `--remote=${url}` : arg), "--yes"], {
+          cwd: project.folder,
+        });}
+    }
+  };
+
+  /** Asserts that the adopted function tells each demo user what it tells them here. */
+  const answersAll = async (project: Project, url: string): Promise<void> => {
+    const database = openDatabase(url);
+    await database.run(await seedSql());
+    const entrypoint = pathToFileURL(join(project.folder, "supabase/functions/get-sync-status/index.ts"));
+    const stack = await startStack({ database: () => Promise.resolve(database), entrypoint });
+    try {
+      const told = async (user: string) =>
+        (await poll(stack.functionUrl, await stack.signIn(`${user}@example.com`))).text;
+      assert.match(await told("importing"), /^{"active":true,"job":{/);
+      assert.match(await told("finished"), /^{"active":false,"recent_job":{/);
+      assert.equal(await told("new"), '{"active":false,"recent_job":null}');
+      assert.match(await told("nobody"), /"code":"forbidden"/);
+    } finally {
+      await stack.stop();
+    }
+  };
+
+  /** Registers a test on a database in which the project's own migrations have been applied. */
+  const adopting = (
+    sentence: string,
+    migrations: Record<string, string>,
+    check: (project: Project, url: string) => Promise<void>,
+  ) =>
+    withProject(sentence, migrations, async (project) => {
+      const { url, drop } = await createDatabase(server);
+      try {
+        const sql = postgres(url, { onnotice: () => {} });
+        await sql.unsafe(await platformSql());
+        await sql.end();
+        const remote = new URL(url);
+        remote.searchParams.set("sslmode", "disable");
+        await supabase(["db", "push", `--remote=${remote.href}`, "--yes"], { cwd: project.folder });
+        const before = await project.files();
+        await check(project, remote.href);
+        for (const [path, text] of before) {
+          const now = await project.read(path);
+          // The entry of the function is added to config.toml, behind all that was there.
+          if (path.endsWith("config.toml")) assert(now.startsWith(text), path);
+          else assert.equal(now, text, path);
+        }
+      } finally {
+        await drop();
+      }
+    });
+
+  adopting(
+    "adopted into an empty project, the endpoint answers all four demo users",
+    {},
+    async (project, url) => {
+      await runNext(await project.adopt(), project, url);
+      await answersAll(project, url);
+    },
+  );
+
+  adopting(
+    "adopted into a project with ten migrations, the endpoint answers all four demo users",
+    TEN,
+    async (project, url) => {
+      await runNext(await project.adopt(), project, url);
+      await answersAll(project, url);
+    },
+  );
+
+  adopting(
+    "adopted into a project with users, a schema private and an overload, it stops with a sentence, and answers once that is decided",
+    CROWDED,
+    async (project, url) => {
+      const said = await project.adopt();
+      await assert.rejects(
+        runNext(said, project, url),
+        /There is a function public\.get_active_sync_job already: drop or rename it, then apply this migration again\./,
+      );
+      const rpc = [...(await project.files()).keys()].find((path) =>
+        path.endsWith("_get_active_sync_job.sql") && path.includes("migrations")
+      ) ?? "";
+      await project.write(
+        rpc,
+        `drop function public.get_active_sync_job();\nrevoke update on public.users from authenticated;\n${await project
+          .read(rpc)}`,
+      );
+      await runNext(said, project, url);
+      await answersAll(project, url);
+    },
+  );
+}
