@@ -10,71 +10,69 @@ import type { Database } from "../supabase/functions/get-sync-status/database.ty
 import { SECRET_KEY } from "./stack.ts";
 
 const AGENCY = "a0000000-0000-4000-8000-000000000001";
-const TOTAL_CALLS = 1500;
 
-/** Calls per step: the whole import takes about forty. */
-const CALLS_PER_STEP = 38;
+/** The seeded job has 750 calls to go: more than six minutes. */
+const CALLS_PER_SECOND = 2;
 
-/** Steps between the end of a job and the next, and between its request and its start. */
-const IDLE_STEPS = 6;
-const PENDING_STEPS = 2;
+/** Calls of each later job: two minutes. */
+const TOTAL_CALLS = 240;
+
+/** Between the end of a job and the request of the next; and until it starts, which a page that looks every 30 s sees. */
+const REST_SECONDS = 10;
+const PENDING_SECONDS = 40;
 
 /**
  * Starts the worker: pending, in progress, completed (every third time failed), and again.
  *
  * @param url the address of the local stack
- * @param stepMs how long a step takes, in milliseconds
+ * @param pace how many times faster than life
  */
-export function startDemoWorker(url: string, stepMs = 1_000): { stop(): Promise<void> } {
+export function startDemoWorker(url: string, pace = 1): { stop(): Promise<void> } {
   const supabase = createClient<Database>(url, SECRET_KEY, {
     auth: { persistSession: false, autoRefreshToken: false },
   });
   const jobs = () => supabase.from("historical_sync_jobs");
+  const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000 / pace).toISOString();
   let ended = 0;
   let waited = 0;
 
+  /** Does what a second brings. */
   async function step(): Promise<void> {
-    const now = new Date().toISOString();
     const { data: job } = await supabase.rpc("get_active_sync_job", { p_agency_id: AGENCY }).maybeSingle()
       .throwOnError();
     if (!job) {
-      if (++waited < IDLE_STEPS) return;
+      if (++waited < REST_SECONDS) return;
       waited = 0;
       await jobs().insert({
         agency_id: AGENCY,
         status: "pending",
         date_from: "2025-01-01",
         date_to: "2025-03-01",
-      })
-        .throwOnError();
+      }).throwOnError();
       return;
     }
     if (job.status === "pending") {
-      if (++waited < PENDING_STEPS) return;
+      if (++waited < PENDING_SECONDS) return;
       waited = 0;
-      await jobs().update({
-        status: "in_progress",
-        started_at: now,
-        last_activity_at: now,
-        total_calls: TOTAL_CALLS,
-      })
+      await jobs().update({ status: "in_progress", started_at: ago(0), total_calls: TOTAL_CALLS })
         .eq("id", job.id).throwOnError();
       return;
     }
-    const processed = Math.min(TOTAL_CALLS, job.processed_calls + CALLS_PER_STEP);
+    const total = job.total_calls ?? TOTAL_CALLS;
+    const processed = Math.min(total, job.processed_calls + CALLS_PER_SECOND);
     const failed = Math.floor(processed / 150);
     const skipped = Math.floor(processed / 60);
-    const done = processed === TOTAL_CALLS;
-    // The seeded job began long ago; it goes on as if that had been a moment ago.
-    const resumed = job.last_activity_at && Date.now() - Date.parse(job.last_activity_at) > 60_000;
     await jobs().update({
       processed_calls: processed,
       imported_calls: processed - failed - skipped,
       skipped_calls: skipped,
       failed_calls: failed,
-      last_activity_at: now,
-      ...(resumed ? { started_at: new Date(Date.now() - 20 * stepMs).toISOString() } : {}),
-      ...(done ? { status: ended++ % 3 === 2 ? "failed" : "completed" } : {}),
+      last_activity_at: ago(0),
+      // The seeded job began long ago; it goes on as if it had always been at this pace.
+      ...(Date.now() - Date.parse(job.started_at ?? "") > 86_400_000
+        ? { started_at: ago(processed / CALLS_PER_SECOND) }
+        : {}),
+      ...(processed === total ? { status: ended++ % 3 === 2 ? "failed" : "completed" } : {}),
     }).eq("id", job.id).throwOnError();
   }
 
@@ -82,7 +80,7 @@ export function startDemoWorker(url: string, stepMs = 1_000): { stop(): Promise<
   const over = (async () => {
     while (!stopped) {
       await step().catch((error) => console.error(`The demo worker failed: ${error.message}`));
-      await new Promise((resolve) => setTimeout(resolve, stepMs));
+      await new Promise((resolve) => setTimeout(resolve, 1_000 / pace));
     }
   })();
   return {

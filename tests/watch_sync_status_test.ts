@@ -494,6 +494,10 @@ test("a job seems stalled two minutes after its last activity, or after its star
   assert.equal(after(0, { last_activity_at: null }), true);
 });
 
+test("nothing is said of the time remaining of a job that seems stalled", () => {
+  assert.equal(outlookOf(job, AT + 120_000).secondsRemaining, null);
+});
+
 test("a pending job never seems stalled", () => {
   for (const last_activity_at of [null, job.last_activity_at]) {
     const pending: ActiveJob = { ...job, status: "pending", last_activity_at };

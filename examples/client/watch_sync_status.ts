@@ -203,7 +203,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 export interface JobOutlook {
   /** Calls per second; null until it can be told. */
   callsPerSecond: number | null;
-  /** Seconds until the last call is processed at that rate; null until it can be told. */
+  /** Seconds until the last call is processed at that rate; null until it can be told, and while the job is stalled. */
   secondsRemaining: number | null;
   /** True when the job seems to have lost its worker. */
   stalled: boolean;
@@ -215,7 +215,7 @@ export interface JobOutlook {
  * - Rate: `processed_calls` over the time from `started_at` to
  *   `last_activity_at`, the mean since the start. Both are the server's clock.
  * - Time remaining: the calls that are left at that rate; unknown while
- *   `total_calls` is.
+ *   `total_calls` is, or the job is stalled.
  * - Stalled: in progress, and no activity for two minutes by this machine's
  *   clock. A pending job has nothing to be active with, and is not stalled.
  *
@@ -228,9 +228,10 @@ export function outlookOf(job: ActiveJob, now: number = Date.now()): JobOutlook 
   const callsPerSecond = seconds > 0 && job.processed_calls > 0 ? job.processed_calls / seconds : null;
   const left = job.total_calls === null ? null : Math.max(0, job.total_calls - job.processed_calls);
   const lastSign = Number.isNaN(lastActivityAt) ? startedAt : lastActivityAt;
+  const stalled = job.status === "in_progress" && now - lastSign > STALLED_MS;
   return {
     callsPerSecond,
-    secondsRemaining: callsPerSecond !== null && left !== null ? left / callsPerSecond : null,
-    stalled: job.status === "in_progress" && now - lastSign > STALLED_MS,
+    secondsRemaining: callsPerSecond !== null && left !== null && !stalled ? left / callsPerSecond : null,
+    stalled,
   };
 }

@@ -8,7 +8,8 @@
 /// <reference lib="dom" />
 
 import { createClient } from "@supabase/supabase-js";
-import type { ActiveJob, RecentJob, SyncStatus } from "../../supabase/functions/get-sync-status/types.ts";
+import type { ActiveJob, RecentJob, SyncStatus } from "../client/types.ts";
+import { accessTokenFrom } from "../client/access_token.ts";
 import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
 
 /** What the server of the page tells it. */
@@ -43,44 +44,58 @@ const view = {
 };
 
 const config: Config = await (await fetch("config.json")).json();
-const supabase = createClient(config.url, config.publishableKey, { auth: { persistSession: false } });
+const supabase = createClient(config.url, config.publishableKey);
+const getAccessToken = accessTokenFrom(supabase.auth);
 
 view.user.replaceChildren(...config.users.map((email) => new Option(email, email)));
 
 let watch = new AbortController();
-view.form.addEventListener("submit", async (event) => {
-  event.preventDefault();
+let watched: string | undefined;
+
+// Also told of a session that another tab began, or that the last visit left.
+supabase.auth.onAuthStateChange((_event, session) => {
+  // No session is not yet the end of one: the watch says when it is.
+  if (!session || session.user.id === watched) return;
+  watched = session.user.id;
+  view.user.value = session.user.email ?? "";
   watch.abort();
   watch = new AbortController();
-  const { signal } = watch;
-  view.card.hidden = false;
-  view.job.hidden = true;
-  title("Signing in …");
-  notice("");
-
-  const { error } = await supabase.auth.signInWithPassword({
-    email: view.user.value,
-    password: config.password,
-  });
-  if (signal.aborted) return;
-  if (error) return title(error.status ? "This user could not sign in" : "The service is unreachable");
-  await watchSyncStatus({
+  clear();
+  title("Looking for an import …");
+  void watchSyncStatus({
     url: `${config.url}/functions/v1/get-sync-status`,
     getAccessToken,
-    signal,
+    signal: watch.signal,
     onStatus: showStatus,
     onError: showProblem,
   });
 });
 
+view.form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  watch.abort();
+  watched = undefined;
+  clear();
+  title("Signing in …");
+  // One sign-in at a time: the answer to an earlier one must not replace the session of a later one.
+  view.submit.disabled = true;
+  const { error } = await supabase.auth.signInWithPassword({
+    email: view.user.value,
+    password: config.password,
+  });
+  view.submit.disabled = false;
+  if (error) title(error.status ? "This user could not sign in" : "The service is unreachable");
+});
+
 // Only now does signing in do anything.
 view.submit.disabled = false;
 
-/** Null where the session is over; throws where Auth is out of reach, which is another matter. */
-async function getAccessToken({ refresh }: { refresh: boolean }): Promise<string | null> {
-  const { data, error } = refresh ? await supabase.auth.refreshSession() : await supabase.auth.getSession();
-  if (error && (!error.status || error.status >= 500)) throw error;
-  return data.session?.access_token ?? null;
+/** Shows an empty card: nothing of the user before is left in it. */
+function clear(): void {
+  view.card.hidden = false;
+  view.job.hidden = true;
+  for (const part of [view.title, view.period, view.label, view.outlook, view.counts]) part.textContent = "";
+  notice("");
 }
 
 const RESULTS = {
@@ -92,8 +107,10 @@ const RESULTS = {
 function showStatus(status: SyncStatus): void {
   notice("");
   if (status.active) return showActive(status.job);
-  view.job.hidden = status.recent_job === null;
-  if (!status.recent_job) return title("Nothing has been imported yet");
+  if (!status.recent_job) {
+    view.job.hidden = true;
+    return title("Nothing has been imported yet");
+  }
   title(RESULTS[status.recent_job.status]);
   showJob(status.recent_job);
   view.bar.hidden = true;
@@ -103,7 +120,7 @@ function showStatus(status: SyncStatus): void {
 function showActive(job: ActiveJob): void {
   title(job.status === "pending" ? "The import is about to start" : "The import is running");
   showJob(job);
-  view.job.hidden = view.bar.hidden = false;
+  view.bar.hidden = false;
   view.label.textContent = job.progress_percent === null
     ? "Counting the calls"
     : `${job.progress_percent} % done`;
@@ -112,19 +129,19 @@ function showActive(job: ActiveJob): void {
   else view.progress.value = job.progress_percent;
 
   const { callsPerSecond, secondsRemaining, stalled } = outlookOf(job);
-  if (stalled && job.last_activity_at) {
-    notice(`The import seems stalled: no activity since ${dateTime(job.last_activity_at)}.`);
-  }
+  const lastSign = job.last_activity_at ?? job.started_at;
+  if (stalled && lastSign) notice(`The import seems stalled: no activity since ${dateTime(lastSign)}.`);
   view.outlook.textContent = [
     job.started_at ? `Started ${dateTime(job.started_at)}` : "",
     secondsRemaining === null ? "" : `${duration(secondsRemaining)} left`,
-    callsPerSecond === null ? "" : `${number(Math.round(callsPerSecond))} calls per second`,
+    callsPerSecond === null || stalled ? "" : rate(callsPerSecond),
   ].filter(Boolean).join(" · ");
   // Each tenth is news to a screen reader; each call would be noise.
   if (job.progress_percent !== null) announce(`${Math.floor(job.progress_percent / 10) * 10} % done`);
 }
 
 function showJob(job: ActiveJob | RecentJob): void {
+  view.job.hidden = false;
   view.period.textContent = `Calls from ${date(job.date_from)} to ${date(job.date_to)}`;
   const counts = {
     "Total": job.total_calls,
@@ -141,7 +158,7 @@ function showJob(job: ActiveJob | RecentJob): void {
         document.createElement("dd"),
       ];
       dt.textContent = term;
-      dd.textContent = calls === null ? "not yet known" : number(calls);
+      dd.textContent = calls === null ? "unknown" : number(calls);
       group.append(dt, dd);
       return group;
     }),
@@ -150,20 +167,17 @@ function showJob(job: ActiveJob | RecentJob): void {
 
 function showProblem(problem: SyncStatusProblem): void {
   if (problem.kind === "unreachable") {
-    if (view.job.hidden) title("The service is unreachable");
-    return notice(
-      `The service is unreachable; what is shown may be out of date. Next try in ${
-        duration(problem.retryInMs / 1_000)
-      }.`,
-    );
+    const next = `Next try in ${duration(problem.retryInMs / 1_000)}.`;
+    if (!view.job.hidden) {
+      return notice(`The service is unreachable; what is shown may be out of date. ${next}`);
+    }
+    title("The service is unreachable");
+    return notice(next);
   }
-  view.job.hidden = true;
-  notice("");
-  title(
-    problem.kind === "signed_out"
-      ? "Your session is over. Please sign in again."
-      : "Your user belongs to no agency",
-  );
+  clear();
+  if (problem.kind === "forbidden") return title("Your user belongs to no agency");
+  watched = undefined;
+  title("Your session is over. Please sign in again.");
 }
 
 function title(text: string): void {
@@ -187,6 +201,13 @@ const date = (timestamp: string) =>
   new Date(timestamp).toLocaleDateString(undefined, { dateStyle: "medium", timeZone: "UTC" });
 const dateTime = (timestamp: string) =>
   new Date(timestamp).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** Calls per second, or per minute where that would be none. */
+function rate(callsPerSecond: number): string {
+  return callsPerSecond < 1
+    ? `${number(Math.max(1, Math.round(callsPerSecond * 60)))} calls per minute`
+    : `${number(Math.round(callsPerSecond))} calls per second`;
+}
 
 function duration(seconds: number): string {
   const [value, unit] = seconds < 90
