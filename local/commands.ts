@@ -43,11 +43,12 @@ export function pathOf(relative: string, base: string): string {
  * Runs a subcommand of Deno to its end.
  *
  * @param input what it reads from stdin
+ * @param cwd the folder that it runs in; without it, that of this process
  * @returns what it wrote to stdout
  * @throws {Error} with what it wrote to stderr when it fails
  */
-export async function deno(args: string[], input = ""): Promise<string> {
-  const child = spawn(Deno.execPath(), args, { env: { ...cleanEnvironment(), NO_COLOR: "1" } });
+export async function deno(args: string[], input = "", cwd?: string): Promise<string> {
+  const child = spawn(Deno.execPath(), args, { cwd, env: { ...cleanEnvironment(), NO_COLOR: "1" } });
   child.stdin.end(input);
   return await output(child, `deno ${args.join(" ")}`);
 }

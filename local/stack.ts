@@ -75,7 +75,7 @@ export async function startStack(
   // Listen first: a taken port is the one thing that goes wrong, and it should show at once.
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
-    if (pathname === FUNCTION_PATH && functionProcess) return await forward(request, functionProcess.url);
+    if (pathname === FUNCTION_PATH) return await forward(request, functionProcess?.url);
     if (/^\/(auth|rest)\/v1\//.test(pathname) && rest) {
       return request.method === "OPTIONS" ? preflightOf(request) : forAnyOrigin(await rest(request));
     }
@@ -197,10 +197,13 @@ function forAnyOrigin(response: Response): Response {
   return readable;
 }
 
+const NOT_RUNNING = "The function is not running. The terminal of `task dev` says why.";
+
 /** Hands a request on to the function as a gateway does. */
-async function forward(request: Request, functionUrl: string): Promise<Response> {
+async function forward(request: Request, functionUrl: string | undefined): Promise<Response> {
   const { pathname, search } = new URL(request.url);
   try {
+    if (!functionUrl) throw new Error(NOT_RUNNING);
     return await fetch(functionUrl + pathname + search, {
       method: request.method,
       headers: request.headers,
@@ -209,7 +212,7 @@ async function forward(request: Request, functionUrl: string): Promise<Response>
       signal: request.signal,
     });
   } catch {
-    return Response.json({ message: "The function is not running." }, { status: 503 });
+    return Response.json({ message: NOT_RUNNING }, { status: 503 });
   }
 }
 

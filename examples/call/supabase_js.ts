@@ -1,0 +1,12 @@
+import { FunctionsHttpError, type SupabaseClient } from "@supabase/supabase-js";
+import type { ErrorBody, SyncStatus } from "../client/types.ts";
+
+/** Asks for the status of the signed-in user's agency. GET must be named: POST is the default. */
+export async function syncStatus(supabase: SupabaseClient): Promise<SyncStatus> {
+  const { data, error } = await supabase.functions.invoke<SyncStatus>("get-sync-status", { method: "GET" });
+  if (data) return data;
+  if (!(error instanceof FunctionsHttpError)) throw error;
+  // The error's own message is always the same; the response has the stable code.
+  const { code }: ErrorBody = await error.context.json();
+  throw new Error(code, { cause: error });
+}
