@@ -6,6 +6,8 @@
  */
 
 import * as z from "zod/mini";
+import ACTIVE from "../examples/answers/active.json" with { type: "json" };
+import IDLE from "../examples/answers/idle.json" with { type: "json" };
 import { errorBody, syncStatus } from "../supabase/functions/get-sync-status/contract.ts";
 import { ERRORS } from "../supabase/functions/get-sync-status/handler.ts";
 import type { ErrorBody, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
@@ -14,38 +16,6 @@ import { deno } from "../local/commands.ts";
 /** The file that front ends generate their clients from. */
 export const OPENAPI_FILE = new URL("../openapi.json", import.meta.url);
 
-const ACTIVE: SyncStatus = {
-  active: true,
-  job: {
-    id: "d12a29d9-0416-482b-bcc3-051257d35d73",
-    status: "in_progress",
-    date_from: "2025-01-01T00:00:00Z",
-    date_to: "2025-03-01T00:00:00Z",
-    total_calls: 1500,
-    processed_calls: 750,
-    imported_calls: 720,
-    skipped_calls: 25,
-    failed_calls: 5,
-    progress_percent: 50,
-    started_at: "2025-03-15T10:00:00Z",
-    last_activity_at: "2025-03-15T10:05:00Z",
-  },
-};
-const IDLE: SyncStatus = {
-  active: false,
-  recent_job: {
-    id: "8fe36226-f570-4a7f-806c-174cead95105",
-    status: "completed",
-    date_from: "2025-01-01T00:00:00Z",
-    date_to: "2025-03-01T00:00:00Z",
-    total_calls: 1500,
-    processed_calls: 1500,
-    imported_calls: 1450,
-    skipped_calls: 40,
-    failed_calls: 10,
-    created_at: "2025-03-14T10:00:00Z",
-  },
-};
 const NEVER: SyncStatus = { active: false, recent_job: null };
 
 const MEANING: Record<ErrorCode, string> = {

@@ -8,6 +8,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { SignJWT } from "jose";
+import ACTIVE from "../examples/answers/active.json" with { type: "json" };
+import IDLE from "../examples/answers/idle.json" with { type: "json" };
 import type { Step } from "../supabase/functions/get-sync-status/sync_status.ts";
 
 export const USER = "b0000000-0000-4000-8000-000000000001";
@@ -70,33 +72,27 @@ export function postgrestError(status: number, code: string): Reply {
   );
 }
 
+/** A job's instants as PostgREST writes them. */
+const instant = (timestamp: string) => timestamp.replace("Z", "+00:00");
+
+const { progress_percent: _, ...activeJob } = ACTIVE.job;
+/** The row of the example of an active job, as PostgREST writes it. */
 export const ACTIVE_ROW = {
   agency_id: AGENCY,
-  id: "c0000000-0000-4000-8000-000000000001",
-  status: "in_progress",
-  date_from: "2025-01-01T00:00:00+00:00",
-  date_to: "2025-03-01T00:00:00+00:00",
-  total_calls: 1500,
-  processed_calls: 750,
-  imported_calls: 720,
-  skipped_calls: 25,
-  failed_calls: 5,
-  started_at: "2025-03-15T10:00:00+00:00",
-  last_activity_at: "2025-03-15T10:05:00+00:00",
+  ...activeJob,
+  date_from: instant(activeJob.date_from),
+  date_to: instant(activeJob.date_to),
+  started_at: instant(activeJob.started_at),
+  last_activity_at: instant(activeJob.last_activity_at),
 };
 
+/** The row of the example of a finished job, as PostgREST writes it. */
 export const RECENT_ROW = {
   agency_id: AGENCY,
-  id: "c0000000-0000-4000-8000-000000000002",
-  status: "completed",
-  date_from: "2025-01-01T00:00:00+00:00",
-  date_to: "2025-03-01T00:00:00+00:00",
-  total_calls: 1500,
-  processed_calls: 1500,
-  imported_calls: 1450,
-  skipped_calls: 40,
-  failed_calls: 10,
-  created_at: "2025-03-14T10:00:00+00:00",
+  ...IDLE.recent_job,
+  date_from: instant(IDLE.recent_job.date_from),
+  date_to: instant(IDLE.recent_job.date_to),
+  created_at: instant(IDLE.recent_job.created_at),
 };
 
 /** Rows as PostgREST writes them. */

@@ -22,41 +22,17 @@ export function test(
   Deno.test({ name: sentence, fn, timeout: limitMs, sanitizeExit: false });
 }
 
-/** The example of an active job, to the byte; the id stands for any. */
-export const ACTIVE_EXAMPLE = `{
-  "active": true,
-  "job": {
-    "id": "uuid",
-    "status": "in_progress",
-    "date_from": "2025-01-01T00:00:00Z",
-    "date_to": "2025-03-01T00:00:00Z",
-    "total_calls": 1500,
-    "processed_calls": 750,
-    "imported_calls": 720,
-    "skipped_calls": 25,
-    "failed_calls": 5,
-    "progress_percent": 50,
-    "started_at": "2025-03-15T10:00:00Z",
-    "last_activity_at": "2025-03-15T10:05:00Z"
-  }
-}`;
+/** An example answer to the byte, as the specification has it; the id may be any. */
+async function example(name: string): Promise<string> {
+  const text = await Deno.readTextFile(new URL(`../examples/answers/${name}.json`, import.meta.url));
+  return text.trim().replace(/"id": "[0-9a-f-]{36}"/, '"id": "uuid"');
+}
 
-/** The example of a job that is over, to the byte; the id stands for any. */
-export const IDLE_EXAMPLE = `{
-  "active": false,
-  "recent_job": {
-    "id": "uuid",
-    "status": "completed",
-    "date_from": "2025-01-01T00:00:00Z",
-    "date_to": "2025-03-01T00:00:00Z",
-    "total_calls": 1500,
-    "processed_calls": 1500,
-    "imported_calls": 1450,
-    "skipped_calls": 40,
-    "failed_calls": 10,
-    "created_at": "2025-03-14T10:00:00Z"
-  }
-}`;
+/** The example of an active job. */
+export const ACTIVE_EXAMPLE = await example("active");
+
+/** The example of a finished job. */
+export const IDLE_EXAMPLE = await example("idle");
 
 /** An answer of the function that kept the contract. */
 export interface Answer {

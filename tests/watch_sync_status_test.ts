@@ -3,25 +3,13 @@
 import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
 import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../examples/client/watch_sync_status.ts";
+import example from "../examples/answers/active.json" with { type: "json" };
 import type { ActiveJob, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
 import { test } from "../testing/helpers.ts";
 
 const START = Date.parse("2025-03-15T10:00:00Z");
 
-const job: ActiveJob = {
-  id: "c0000000-0000-4000-8000-000000000001",
-  status: "in_progress",
-  date_from: "2025-01-01T00:00:00Z",
-  date_to: "2025-03-01T00:00:00Z",
-  total_calls: 1500,
-  processed_calls: 750,
-  imported_calls: 720,
-  skipped_calls: 25,
-  failed_calls: 5,
-  progress_percent: 50,
-  started_at: "2025-03-15T10:00:00Z",
-  last_activity_at: "2025-03-15T10:05:00Z",
-};
+const { job } = example as { job: ActiveJob };
 const ACTIVE: SyncStatus = { active: true, job };
 const IDLE: SyncStatus = { active: false, recent_job: null };
 
