@@ -1,51 +1,60 @@
-/** Missing or invalid Authorization header or token: 401, end to end on the local stack. */
+/** Missing or invalid Authorization header or token: 401, end to end. */
 
 import assert from "node:assert/strict";
 import { SignJWT, UnsecuredJWT } from "jose";
-import { JWT_SECRET, PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
 import { keepsContract, poll, test } from "../../testing/helpers.ts";
+import { startProject } from "../../testing/project.ts";
 
-const stack = await startStack();
-Deno.test.afterAll(() => stack.stop());
+const project = await startProject();
+Deno.test.afterAll(() => project.stop());
 
-const IMPORTING = "b0000000-0000-4000-8000-000000000001";
-const token = await stack.signIn("importing@example.com");
+const { importing, finished, fresh } = await project.addScene();
+const token = await project.signIn(importing);
+
+const ANOTHER_SECRET = "another-secret-of-at-least-32-characters";
+const { secret } = project;
+if (!secret) {
+  console.log(
+    "authorization_test.ts leaves out tokens that are forged with the project's own key: it is not known here.",
+  );
+}
 
 async function is401(authorization: string | undefined): Promise<void> {
   const headers: Record<string, string> = authorization === undefined
     ? {}
     : { "Authorization": authorization };
-  const { status, headers: answered } = await poll(stack.functionUrl, undefined, { headers });
+  const { status, headers: answered } = await poll(project.functionUrl, undefined, { headers });
   assert.equal(status, 401);
   assert.equal(answered.get("WWW-Authenticate"), "Bearer");
 }
 
-/** A token as Auth would issue it, but for what is given. */
+/** A token as Auth would issue it, but for what is given; signed with the project's key where that is known. */
 function forge(
   claims: Record<string, unknown>,
-  secret = JWT_SECRET,
+  key = secret ?? ANOTHER_SECRET,
   expiry: number | string = "1h",
 ): Promise<string> {
   return new SignJWT({ role: "authenticated", aud: "authenticated", ...claims })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
     .setIssuedAt(0)
     .setExpirationTime(expiry)
-    .sign(new TextEncoder().encode(secret));
+    .sign(new TextEncoder().encode(key));
 }
 
-test("a token of one's own making with the right key and a live session's claims is accepted", async () => {
-  // Shows that the refusals below come from what they change, not from the forging.
-  const [, payload = ""] = token.split(".");
-  const { session_id } = JSON.parse(atob(payload));
-  const copy = await forge({ sub: IMPORTING, session_id });
-  assert.equal((await poll(stack.functionUrl, copy)).status, 200);
-});
+if (secret) {
+  test("a token of one's own making with the right key and a live session's claims is accepted", async () => {
+    // Shows that the refusals below come from what they change, not from the forging.
+    const { session_id } = JSON.parse(atob(token.split(".")[1] ?? ""));
+    const copy = await forge({ sub: importing.id, session_id });
+    assert.equal((await poll(project.functionUrl, copy)).status, 200);
+  });
+}
 
 test("401 without an Authorization header", () => is401(undefined));
 test("401 with an empty Authorization header", () => is401(""));
 test("401 with the scheme alone", () => is401("Bearer"));
 test("401 with an empty token", () => is401("Bearer "));
-test("401 with another scheme", () => is401(`Basic ${btoa("importing@example.com:sync-status-demo")}`));
+test("401 with another scheme", () => is401(`Basic ${btoa(`${importing.email}:sync-status-demo`)}`));
 test("401 with the token and no scheme", () => is401(token));
 test("401 with a token cut short", () => is401(`Bearer ${token.slice(0, -5)}`));
 test("401 with a token cut to its payload", () => is401(`Bearer ${token.split(".").slice(0, 2).join(".")}`));
@@ -55,72 +64,74 @@ test("401 with a token that is not a JWT", () => is401("Bearer not-a-jwt"));
 test("401 with a JWT whose payload is not JSON", () =>
   is401(`Bearer e30.${btoa("hello").replaceAll("=", "")}.c2ln`));
 test("401 with a JWT whose payload is not an object", () => is401("Bearer e30.bnVsbA.c2ln"));
-test("401 with the publishable key as Bearer token", () => is401(`Bearer ${PUBLISHABLE_KEY}`));
+test("401 with the publishable key as Bearer token", () => is401(`Bearer ${project.publishableKey}`));
 test("401 with a legacy anon key as Bearer token", async () =>
   is401(`Bearer ${await forge({ role: "anon" })}`));
 test("401 with a token without sub", async () => is401(`Bearer ${await forge({})}`));
 test("401 with a token whose sub is not a UUID", async () =>
   is401(`Bearer ${await forge({ sub: "1 or 1=1" })}`));
 test("401 with a token whose sub is a list", async () => {
-  await is401(`Bearer ${await forge({ sub: [IMPORTING] })}`);
+  await is401(`Bearer ${await forge({ sub: [importing.id] })}`);
 });
 test("401 with a token signed with another key", async () => {
-  await is401(`Bearer ${await forge({ sub: IMPORTING }, "another-secret-of-at-least-32-characters")}`);
+  await is401(`Bearer ${await forge({ sub: importing.id }, ANOTHER_SECRET)}`);
 });
 test("401 with a token without a signature (alg none)", async () => {
   await is401(
-    `Bearer ${new UnsecuredJWT({ sub: IMPORTING, role: "authenticated" }).setExpirationTime("1h").encode()}`,
+    `Bearer ${
+      new UnsecuredJWT({ sub: importing.id, role: "authenticated" }).setExpirationTime("1h").encode()
+    }`,
   );
   await is401(
     `Bearer ${
-      new UnsecuredJWT({ sub: IMPORTING, role: "authenticated" }).setExpirationTime("1h").encode()
+      new UnsecuredJWT({ sub: importing.id, role: "authenticated" }).setExpirationTime("1h").encode()
     }c2ln`,
   );
 });
 test("401 with another user's id in a token whose signature is kept", async () => {
   const [header, payload = "", signature] = token.split(".");
-  const changed = btoa(atob(payload).replace(IMPORTING, "b0000000-0000-4000-8000-000000000002")).replaceAll(
+  const changed = btoa(atob(payload).replace(importing.id, finished.id)).replaceAll(
     "=",
     "",
   );
   await is401(`Bearer ${header}.${changed}.${signature}`);
 });
 test("401 with an expired token", async () =>
-  is401(`Bearer ${await forge({ sub: IMPORTING }, JWT_SECRET, 1)}`));
+  is401(`Bearer ${await forge({ sub: importing.id }, undefined, 1)}`));
 test("401 with a token of a user whom Auth does not know", async () => {
   await is401(`Bearer ${await forge({ sub: "d0000000-0000-4000-8000-00000000000d" })}`);
 });
 
 test("401 with the token of a session that was signed out, with the next poll", async () => {
-  const session = await stack.signIn("finished@example.com");
-  assert.equal((await poll(stack.functionUrl, session)).status, 200);
-  const signedOut = await fetch(`${stack.url}/auth/v1/logout`, {
+  const session = await project.signIn(finished);
+  assert.equal((await poll(project.functionUrl, session)).status, 200);
+  const signedOut = await fetch(`${project.url}/auth/v1/logout`, {
     method: "POST",
-    headers: { "apikey": PUBLISHABLE_KEY, "Authorization": `Bearer ${session}` },
+    headers: { "apikey": project.publishableKey, "Authorization": `Bearer ${session}` },
   });
   assert.equal(signedOut.status, 204);
   await is401(`Bearer ${session}`);
 });
 
 test("401 with the token of a user who was deleted, with the next poll", async () => {
-  const session = await stack.signIn("new@example.com");
-  assert.equal((await poll(stack.functionUrl, session)).status, 200);
-  await stack.sql("delete from auth.users where email = 'new@example.com'");
+  const session = await project.signIn(fresh);
+  assert.equal((await poll(project.functionUrl, session)).status, 200);
+  await project.sql("delete from auth.users where id = $1", [fresh.id]);
   await is401(`Bearer ${session}`);
 });
 
 for (const scheme of ["bearer", "BEARER", "bEaReR"]) {
   test(`the scheme may be written ${scheme}`, async () => {
     const headers = { "Authorization": `${scheme}  ${token} ` };
-    assert.equal((await poll(stack.functionUrl, undefined, { headers })).status, 200);
+    assert.equal((await poll(project.functionUrl, undefined, { headers })).status, 200);
   });
 }
 
 test("a 401 says nothing of why, and quotes nothing of what was sent", async () => {
   const answers = await Promise.all(
-    ["", "Bearer x", `Bearer ${await forge({ sub: IMPORTING }, JWT_SECRET, 1)}`].map(async (authorization) =>
-      (await keepsContract(await fetch(stack.functionUrl, { headers: { authorization } }))).text
-    ),
+    ["", "Bearer x", `Bearer ${await forge({ sub: importing.id }, undefined, 1)}`].map(async (
+      authorization,
+    ) => (await keepsContract(await fetch(project.functionUrl, { headers: { authorization } }))).text),
   );
   assert.equal(new Set(answers).size, 1);
 });

@@ -9,32 +9,38 @@ import * as bySupabaseJs from "../../examples/call/supabase_js.ts";
 import { showSyncStatus } from "../../examples/call/watch.ts";
 import type { SyncStatus } from "../../examples/client/types.ts";
 import { pathOf } from "../../local/commands.ts";
-import { DEMO_PASSWORD, PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
+import { DEMO_PASSWORD } from "../../local/stack.ts";
 import { test } from "../../testing/helpers.ts";
+import { type Person, startProject } from "../../testing/project.ts";
 
-const stack = await startStack();
-Deno.test.afterAll(() => stack.stop());
+const project = await startProject();
+Deno.test.afterAll(() => project.stop());
 
-async function signedIn(email: string) {
-  const supabase = createClient(stack.url, PUBLISHABLE_KEY, {
+const people = await project.addScene();
+
+async function signedInAs({ email }: Person) {
+  const supabase = createClient(project.url, project.publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false },
   });
   await supabase.auth.signInWithPassword({ email, password: DEMO_PASSWORD });
   return supabase;
 }
+const fresh = await signedInAs(people.fresh);
+const nobody = await signedInAs(people.nobody);
+const tokenOf = async (supabase: typeof fresh) =>
+  (await supabase.auth.getSession()).data.session?.access_token ?? "";
 
 const NEVER: SyncStatus = { active: false, recent_job: null };
 
 test("the example with supabase-js gives the status, and the stable code of an error", async () => {
-  assert.deepEqual(await bySupabaseJs.syncStatus(await signedIn("new@example.com")), NEVER);
-  await assert.rejects(bySupabaseJs.syncStatus(await signedIn("nobody@example.com")), {
+  assert.deepEqual(await bySupabaseJs.syncStatus(fresh), NEVER);
+  await assert.rejects(bySupabaseJs.syncStatus(nobody), {
     message: "forbidden",
   });
 });
 
 test("the example with supabase-js works where a region is asked for", async () => {
-  const supabase = await signedIn("new@example.com");
-  const { data } = await supabase.functions.invoke("get-sync-status", {
+  const { data } = await fresh.functions.invoke("get-sync-status", {
     method: "GET",
     region: "eu-west-1" as never,
   });
@@ -42,24 +48,22 @@ test("the example with supabase-js works where a region is asked for", async () 
 });
 
 test("the example with fetch gives the status, and the stable code of an error", async () => {
-  const ask = (token: string) => byFetch.syncStatus(stack.url, PUBLISHABLE_KEY, token);
-  assert.deepEqual(await ask(await stack.signIn("new@example.com")), NEVER);
-  await assert.rejects(ask(await stack.signIn("nobody@example.com")), { message: "forbidden" });
+  const ask = (token: string) => byFetch.syncStatus(project.url, project.publishableKey, token);
+  assert.deepEqual(await ask(await tokenOf(fresh)), NEVER);
+  await assert.rejects(ask(await tokenOf(nobody)), { message: "forbidden" });
   await assert.rejects(ask("nonsense"), { message: "unauthorized" });
 });
 
 test("the example with the client shows the status and explains a problem, until it is aborted", async () => {
   const controller = new AbortController();
   const { signal } = controller;
-  const fresh = await signedIn("new@example.com");
   const status = await new Promise((resolve, reject) =>
-    showSyncStatus(fresh, stack.url, resolve, reject, signal)
+    showSyncStatus(fresh, project.url, resolve, reject, signal)
   );
   assert.deepEqual(status, NEVER);
   controller.abort();
-  const nobody = await signedIn("nobody@example.com");
   const problem = await new Promise((resolve, reject) =>
-    showSyncStatus(nobody, stack.url, reject, resolve, new AbortController().signal)
+    showSyncStatus(nobody, project.url, reject, resolve, new AbortController().signal)
   );
   assert.deepEqual(problem, { kind: "forbidden" });
 });
@@ -71,9 +75,9 @@ if (Deno.build.os !== "windows") {
     ], {
       env: {
         ...Deno.env.toObject(),
-        SUPABASE_URL: stack.url,
-        PUBLISHABLE_KEY,
-        ACCESS_TOKEN: await stack.signIn("new@example.com"),
+        SUPABASE_URL: project.url,
+        PUBLISHABLE_KEY: project.publishableKey,
+        ACCESS_TOKEN: await tokenOf(fresh),
       },
     });
     assert.match(stdout, /^HTTP\/1\.1 200 OK/);

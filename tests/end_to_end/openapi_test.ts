@@ -6,14 +6,15 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { z } from "zod";
 import { generateOpenapi, OPENAPI_FILE } from "../../scripts/generate_openapi.ts";
-import { DEMO_USERS } from "../../local/page.ts";
-import { PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
 import { startFunction } from "../../local/function_process.ts";
 import { KEY, TOKEN } from "../../testing/fake_upstream.ts";
 import { test } from "../../testing/helpers.ts";
+import { startProject } from "../../testing/project.ts";
 
-const stack = await startStack();
-Deno.test.afterAll(() => stack.stop());
+const project = await startProject();
+Deno.test.afterAll(() => project.stop());
+
+const scene = await project.addScene();
 
 const text = await Deno.readTextFile(OPENAPI_FILE);
 
@@ -87,24 +88,27 @@ test("each example of openapi.json fits its own schema", () => {
   assert(examples >= 7);
 });
 
-for (const [i, { email }] of DEMO_USERS.entries()) {
-  test(`openapi.json is true of what ${email} is told`, async () => {
-    const answer = await fetch(stack.functionUrl, {
-      headers: { Authorization: `Bearer ${await stack.signIn(email)}`, apikey: PUBLISHABLE_KEY },
+for (const name of ["importing", "finished", "fresh", "nobody"] as const) {
+  test(`openapi.json is true of what the user ${name} is told`, async () => {
+    const answer = await fetch(project.functionUrl, {
+      headers: {
+        Authorization: `Bearer ${await project.signIn(scene[name])}`,
+        apikey: project.publishableKey,
+      },
     });
-    assert.equal(answer.status, i < 3 ? 200 : 403);
+    assert.equal(answer.status, name === "nobody" ? 403 : 200);
     await isDescribed("GET", answer);
   });
 }
 
 test("openapi.json is true of a 401, a 405 of each method, a 500 and the preflight", async () => {
-  await isDescribed("GET", await fetch(stack.functionUrl));
+  await isDescribed("GET", await fetch(project.functionUrl));
   for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
-    const answer = await fetch(stack.functionUrl, { method });
+    const answer = await fetch(project.functionUrl, { method });
     assert.equal(answer.status, 405);
     await isDescribed(method, answer);
   }
-  await isDescribed("OPTIONS", await fetch(stack.functionUrl, { method: "OPTIONS" }));
+  await isDescribed("OPTIONS", await fetch(project.functionUrl, { method: "OPTIONS" }));
 
   const withoutUpstream = await startFunction({
     env: { SUPABASE_URL: "http://127.0.0.1:9", SUPABASE_ANON_KEY: KEY },

@@ -1,39 +1,42 @@
-/** Each sentence of the specification, end to end on the local stack. */
+/** Each sentence of the specification, end to end. */
 
 import assert from "node:assert/strict";
+import type { Readable } from "node:stream";
 import { createClient } from "@supabase/supabase-js";
-import { PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
+import { DEMO_PASSWORD } from "../../local/stack.ts";
 import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, jobId, keepsContract, poll, test } from "../../testing/helpers.ts";
+import { startProject } from "../../testing/project.ts";
 
-const stack = await startStack();
-Deno.test.afterAll(() => stack.stop());
+const project = await startProject();
+Deno.test.afterAll(() => project.stop());
 
-const HARBOUR = "a0000000-0000-4000-8000-000000000001";
-const LAKESIDE = "a0000000-0000-4000-8000-000000000002";
-const FRESH = "a0000000-0000-4000-8000-000000000003";
+const scene = await project.addScene();
+const { harbour, lakeside, freshStart } = scene;
+const importing = await project.signIn(scene.importing);
+const finished = await project.signIn(scene.finished);
+const fresh = await project.signIn(scene.fresh);
+const nobody = await project.signIn(scene.nobody);
 
-const importing = await stack.signIn("importing@example.com");
-const finished = await stack.signIn("finished@example.com");
-const fresh = await stack.signIn("new@example.com");
-const nobody = await stack.signIn("nobody@example.com");
-
-const ask = (token?: string, init?: RequestInit) => poll(stack.functionUrl, token, init);
+const ask = (token?: string, init?: RequestInit) => poll(project.functionUrl, token, init);
 
 /** Runs a change to the database, then the assertions, then puts the jobs back. */
 async function withJobs(change: string, assertions: () => Promise<void>): Promise<void> {
-  await stack.sql("create temporary table jobs_before as table public.historical_sync_jobs");
+  const ours = `agency_id in ('${harbour}', '${lakeside}', '${freshStart}')`;
+  await project.sql(
+    `create temporary table jobs_before as select * from public.historical_sync_jobs where ${ours}`,
+  );
   try {
-    await stack.sql(change);
+    await project.sql(change);
     await assertions();
   } finally {
-    await stack.sql("delete from public.historical_sync_jobs");
-    await stack.sql("insert into public.historical_sync_jobs table jobs_before");
-    await stack.sql("drop table jobs_before");
+    await project.sql(`delete from public.historical_sync_jobs where ${ours}`);
+    await project.sql("insert into public.historical_sync_jobs table jobs_before");
+    await project.sql("drop table jobs_before");
   }
 }
 
 const updateActive = (set: string) =>
-  `update public.historical_sync_jobs set ${set} where agency_id = '${HARBOUR}' and status = 'in_progress'`;
+  `update public.historical_sync_jobs set ${set} where agency_id = '${harbour}' and status = 'in_progress'`;
 
 async function activeJob(): Promise<Record<string, unknown>> {
   const { body } = await ask(importing);
@@ -103,7 +106,7 @@ for (const status of ["completed", "failed", "cancelled"]) {
   test(`a job that was ${status} is returned if no active job exists`, () =>
     withJobs(
       `insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
-       values ('${FRESH}', '${status}', '2025-01-01', '2025-02-01')`,
+       values ('${freshStart}', '${status}', '2025-01-01', '2025-02-01')`,
       async () => {
         const { body } = await ask(fresh);
         assert.equal((body as { recent_job: { status: string } }).recent_job.status, status);
@@ -114,7 +117,7 @@ for (const status of ["completed", "failed", "cancelled"]) {
 test("the most recent job is the one with the latest created_at, not the latest inserted", () =>
   withJobs(
     `insert into public.historical_sync_jobs (agency_id, status, date_from, date_to, created_at)
-     values ('${LAKESIDE}', 'failed', '2025-01-01', '2025-02-01', '2025-03-14T09:59:59Z')`,
+     values ('${lakeside}', 'failed', '2025-01-01', '2025-02-01', '2025-03-14T09:59:59Z')`,
     async () => {
       const { body } = await ask(finished);
       assert.equal(
@@ -127,7 +130,7 @@ test("the most recent job is the one with the latest created_at, not the latest 
 test("jobs that tie on created_at answer with the same one each time", () =>
   withJobs(
     `insert into public.historical_sync_jobs (id, agency_id, status, date_from, date_to, created_at)
-     select ('c0000000-0000-4000-8000-00000000000' || i)::uuid, '${FRESH}', 'completed', '2025-01-01', '2025-02-01', '2025-03-01'
+     select ('c0000000-0000-4000-8000-00000000000' || i)::uuid, '${freshStart}', 'completed', '2025-01-01', '2025-02-01', '2025-03-01'
      from   unnest(array[2, 9, 4]) as i`,
     async () => {
       for (let i = 0; i < 3; i++) {
@@ -138,7 +141,7 @@ test("jobs that tie on created_at answer with the same one each time", () =>
 
 test("a finished job gives way to a new active one", () =>
   withJobs(
-    `insert into public.historical_sync_jobs (agency_id, date_from, date_to) values ('${LAKESIDE}', '2025-01-01', '2025-02-01')`,
+    `insert into public.historical_sync_jobs (agency_id, date_from, date_to) values ('${lakeside}', '2025-01-01', '2025-02-01')`,
     async () => {
       const { body } = await ask(finished);
       assert.equal((body as { active: boolean }).active, true);
@@ -152,11 +155,11 @@ test("403 if the authenticated user is not associated with an agency", async () 
 });
 
 test("403 if the authenticated user has no row in users", async () => {
-  await stack.sql("delete from public.users where id = 'b0000000-0000-4000-8000-000000000004'");
+  await project.sql("delete from public.users where id = $1", [scene.nobody.id]);
   try {
     assert.equal((await ask(nobody)).status, 403);
   } finally {
-    await stack.sql("insert into public.users (id) values ('b0000000-0000-4000-8000-000000000004')");
+    await project.sql("insert into public.users (id) values ($1)", [scene.nobody.id]);
   }
 });
 
@@ -185,7 +188,10 @@ for (const method of ["POST", "PUT", "PATCH", "DELETE", "PROPFIND"]) {
 }
 
 test("405 if the HTTP method is HEAD, with the headers and no body", async () => {
-  const response = await fetch(stack.functionUrl, { method: "HEAD", headers: { "apikey": PUBLISHABLE_KEY } });
+  const response = await fetch(project.functionUrl, {
+    method: "HEAD",
+    headers: { "apikey": project.publishableKey },
+  });
   assert.equal(response.status, 405);
   assert.equal(response.headers.get("Allow"), "GET, OPTIONS");
   assert.equal(response.headers.get("Access-Control-Allow-Origin"), "*");
@@ -195,38 +201,41 @@ test("405 if the HTTP method is HEAD, with the headers and no body", async () =>
 test("a query string is ignored", async () => {
   const plain = await ask(finished);
   const other = await poll(
-    `${stack.functionUrl}?agency_id=${HARBOUR}&p_agency_id=${HARBOUR}&select=*`,
+    `${project.functionUrl}?agency_id=${harbour}&p_agency_id=${harbour}&select=*`,
     finished,
   );
   assert.equal(other.text, plain.text);
 });
 
 test("a body of a GET is ignored", async () => {
-  // fetch sends no body with GET, a socket does.
-  const { hostname, port } = new URL(stack.function.url);
-  const connection = await Deno.connect({ hostname, port: Number(port) });
-  const body = `{"p_agency_id":"${HARBOUR}"}`;
-  await connection.write(new TextEncoder().encode(
-    `GET /get-sync-status HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${fresh}\r\n` +
-      `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-  ));
-  const answer = await new Response(connection.readable).text();
-  assert.match(answer, /^HTTP\/1\.1 200 /);
-  assert.match(answer, /\{"active":false,"recent_job":null\}$/);
+  // fetch sends no body with GET, node's client does.
+  const { protocol } = new URL(project.functionUrl);
+  const { request } = await import(protocol === "https:" ? "node:https" : "node:http");
+  const text = await new Promise<string>((resolve, reject) => {
+    const headers = {
+      "apikey": project.publishableKey,
+      "Authorization": `Bearer ${fresh}`,
+      "Content-Type": "application/json",
+    };
+    request(project.functionUrl, { method: "GET", headers }, async (response: Readable) => {
+      resolve(await Array.fromAsync(response, String).then((parts) => parts.join("")));
+    }).once("error", reject).end(`{"p_agency_id":"${harbour}"}`);
+  });
+  assert.equal(text, '{"active":false,"recent_job":null}');
 });
 
 test("supabase-js reads the status with functions.invoke", async () => {
-  const supabase = createClient(stack.url, PUBLISHABLE_KEY, {
+  const supabase = createClient(project.url, project.publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false },
   });
-  await supabase.auth.signInWithPassword({ email: "finished@example.com", password: "sync-status-demo" });
+  await supabase.auth.signInWithPassword({ email: scene.finished.email, password: DEMO_PASSWORD });
   const { data, error } = await supabase.functions.invoke("get-sync-status", { method: "GET" });
   assert.equal(error, null);
   assert.equal(data.recent_job.status, "completed");
 });
 
 test("supabase-js that is not signed in is told 401", async () => {
-  const supabase = createClient(stack.url, PUBLISHABLE_KEY, {
+  const supabase = createClient(project.url, project.publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false },
   });
   const { error } = await supabase.functions.invoke("get-sync-status", { method: "GET" });

@@ -1,25 +1,24 @@
 /** Agencies never see each other: through the function, and by asking REST directly. */
 
 import assert from "node:assert/strict";
-import { PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
 import { jobId, poll, repeat, test } from "../../testing/helpers.ts";
+import { startProject } from "../../testing/project.ts";
 
-const stack = await startStack();
-Deno.test.afterAll(() => stack.stop());
+const project = await startProject();
+Deno.test.afterAll(() => project.stop());
 
-const HARBOUR = "a0000000-0000-4000-8000-000000000001";
-const LAKESIDE = "a0000000-0000-4000-8000-000000000002";
-
-const importing = await stack.signIn("importing@example.com");
-const finished = await stack.signIn("finished@example.com");
-const nobody = await stack.signIn("nobody@example.com");
+const scene = await project.addScene();
+const { harbour, lakeside } = scene;
+const importing = await project.signIn(scene.importing);
+const finished = await project.signIn(scene.finished);
+const nobody = await project.signIn(scene.nobody);
 
 /** Asks REST directly, as anybody with a browser's console can. */
 async function rest(path: string, token: string | undefined, init: RequestInit = {}): Promise<Response> {
-  return await fetch(`${stack.url}/rest/v1/${path}`, {
+  return await fetch(`${project.url}/rest/v1/${path}`, {
     ...init,
     headers: {
-      "apikey": PUBLISHABLE_KEY,
+      "apikey": project.publishableKey,
       "Content-Type": "application/json",
       ...(token ? { "Authorization": `Bearer ${token}` } : {}),
     },
@@ -27,17 +26,17 @@ async function rest(path: string, token: string | undefined, init: RequestInit =
 }
 
 const idsOf = async (agency: string) =>
-  (await stack.sql<{ id: string }>("select id from public.historical_sync_jobs where agency_id = $1", [
+  (await project.sql<{ id: string }>("select id from public.historical_sync_jobs where agency_id = $1", [
     agency,
   ]))
     .map(({ id }) => id);
 
 test("200 concurrent polls of two users give 200 right answers", async () => {
-  const [harbour, lakeside] = [await idsOf(HARBOUR), await idsOf(LAKESIDE)];
-  const answers = await repeat(200, stack.pollsInFlight, async (i) => {
-    const answer = await poll(stack.functionUrl, i % 2 ? importing : finished);
+  const [ofHarbour, ofLakeside] = [await idsOf(harbour), await idsOf(lakeside)];
+  const answers = await repeat(200, project.pollsInFlight, async (i) => {
+    const answer = await poll(project.functionUrl, i % 2 ? importing : finished);
     assert.equal(answer.status, 200);
-    return (i % 2 ? harbour : lakeside).includes(jobId(answer) ?? "");
+    return (i % 2 ? ofHarbour : ofLakeside).includes(jobId(answer) ?? "");
   });
   assert.equal(answers.filter(Boolean).length, 200);
 });
@@ -50,25 +49,25 @@ test("concurrent polls of every kind of caller each get their own status", async
     [undefined, 401],
     ["x", 401],
   ];
-  await repeat(50, stack.pollsInFlight, async (i) => {
+  await repeat(50, project.pollsInFlight, async (i) => {
     const [token, status] = callers[i % callers.length] ?? [undefined, 401];
-    assert.equal((await poll(stack.functionUrl, token)).status, status);
+    assert.equal((await poll(project.functionUrl, token)).status, status);
   });
 });
 
 test("REST shows a user the jobs of the own agency alone", async () => {
   const seen: { agency_id: string }[] = await (await rest("historical_sync_jobs?select=agency_id", importing))
     .json();
-  assert.deepEqual([...new Set(seen.map((row) => row.agency_id))], [HARBOUR]);
+  assert.deepEqual([...new Set(seen.map((row) => row.agency_id))], [harbour]);
 });
 
 test("REST with the other agency's id shows nothing", async () => {
   for (
     const path of [
-      `historical_sync_jobs?agency_id=eq.${LAKESIDE}`,
-      `rpc/get_active_sync_job?p_agency_id=${LAKESIDE}`,
-      `agencies?id=eq.${LAKESIDE}`,
-      `users?agency_id=eq.${LAKESIDE}`,
+      `historical_sync_jobs?agency_id=eq.${lakeside}`,
+      `rpc/get_active_sync_job?p_agency_id=${lakeside}`,
+      `agencies?id=eq.${lakeside}`,
+      `users?agency_id=eq.${lakeside}`,
     ]
   ) {
     const response = await rest(path, importing);
@@ -83,15 +82,15 @@ test("the RPC with the other agency's id shows nothing, with the own it shows th
       method: "POST",
       body: JSON.stringify({ p_agency_id: agency }),
     })).json()).length;
-  assert.equal(await call(finished, HARBOUR), 0);
-  assert.equal(await call(importing, HARBOUR), 1);
+  assert.equal(await call(finished, harbour), 0);
+  assert.equal(await call(importing, harbour), 1);
 });
 
 test("a user sees the own row in users and the own agency, no other", async () => {
   const users = await (await rest("users?select=id", importing)).json();
-  assert.deepEqual(users, [{ id: "b0000000-0000-4000-8000-000000000001" }]);
+  assert.deepEqual(users, [{ id: scene.importing.id }]);
   const agencies = await (await rest("agencies?select=id", importing)).json();
-  assert.deepEqual(agencies, [{ id: HARBOUR }]);
+  assert.deepEqual(agencies, [{ id: harbour }]);
 });
 
 test("a user without an agency sees no job and no agency", async () => {
@@ -112,44 +111,42 @@ test("whoever is not signed in sees nothing", async () => {
 });
 
 test("a user cannot join another agency, nor change or make a job", async () => {
-  const before = await stack.sql("select * from public.historical_sync_jobs order by id");
-  await (await rest(`users?id=eq.b0000000-0000-4000-8000-000000000001`, importing, {
+  const jobs = () =>
+    project.sql("select * from public.historical_sync_jobs where agency_id = $1 order by id", [harbour]);
+  const before = await jobs();
+  await (await rest(`users?id=eq.${scene.importing.id}`, importing, {
     method: "PATCH",
-    body: JSON.stringify({ agency_id: LAKESIDE }),
+    body: JSON.stringify({ agency_id: lakeside }),
   })).text();
   await (await rest("historical_sync_jobs", importing, {
     method: "POST",
     body: JSON.stringify({
-      agency_id: HARBOUR,
+      agency_id: harbour,
       status: "completed",
       date_from: "2025-01-01",
       date_to: "2025-01-02",
     }),
   })).text();
-  await (await rest(`historical_sync_jobs?agency_id=eq.${HARBOUR}`, importing, {
+  await (await rest(`historical_sync_jobs?agency_id=eq.${harbour}`, importing, {
     method: "PATCH",
     body: JSON.stringify({ processed_calls: 1 }),
   })).text();
-  await (await rest(`historical_sync_jobs?agency_id=eq.${HARBOUR}`, importing, { method: "DELETE" })).text();
-  assert.deepEqual(await stack.sql("select * from public.historical_sync_jobs order by id"), before);
-  const [user] = await stack.sql(
-    "select agency_id from public.users where id = 'b0000000-0000-4000-8000-000000000001'",
-  );
-  assert.equal(user?.agency_id, HARBOUR);
+  await (await rest(`historical_sync_jobs?agency_id=eq.${harbour}`, importing, { method: "DELETE" })).text();
+  assert.deepEqual(await jobs(), before);
+  const [user] = await project.sql("select agency_id from public.users where id = $1", [scene.importing.id]);
+  assert.equal(user?.agency_id, harbour);
 });
 
 test("a user who moves to another agency sees that agency's job with the next poll", async () => {
   const move = (agency: string | null) =>
-    stack.sql("update public.users set agency_id = $1 where id = 'b0000000-0000-4000-8000-000000000001'", [
-      agency,
-    ]);
+    project.sql("update public.users set agency_id = $1 where id = $2", [agency, scene.importing.id]);
   try {
-    await move(LAKESIDE);
-    const moved = await poll(stack.functionUrl, importing);
-    assert((await idsOf(LAKESIDE)).includes(jobId(moved) ?? ""));
+    await move(lakeside);
+    const moved = await poll(project.functionUrl, importing);
+    assert((await idsOf(lakeside)).includes(jobId(moved) ?? ""));
     await move(null);
-    assert.equal((await poll(stack.functionUrl, importing)).status, 403);
+    assert.equal((await poll(project.functionUrl, importing)).status, 403);
   } finally {
-    await move(HARBOUR);
+    await move(harbour);
   }
 });
