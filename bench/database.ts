@@ -11,7 +11,8 @@
 import { PGlite } from "@electric-sql/pglite";
 import postgres from "postgres";
 import { z } from "zod";
-import { projectSql } from "../local/platform.ts";
+import { databaseServer } from "../local/database.ts";
+import { apply, project } from "../local/platform.ts";
 import { createDatabase } from "../local/postgres_server.ts";
 
 /**
@@ -131,7 +132,7 @@ async function explain(run: Run, user: number, statement: string) {
 
 /** Measures both queries at each size up to `limit` jobs. */
 async function measure(run: Run, limit: number): Promise<Measurement[]> {
-  await run(await projectSql());
+  await apply(await project(), run);
   const [source] = await run("select prosrc from pg_proc where proname = 'get_active_sync_job'");
   // The RPC is a black box to EXPLAIN; its text, with the argument left out, shows the plan inside.
   const inside = String(source?.prosrc).replace("p_agency_id", "null::uuid").replace(/;\s*$/, "");
@@ -189,7 +190,7 @@ async function onPglite(): Promise<Measurement[]> {
 
 /** What the job queries cost at each size, on the server that DATABASE_URL names or on PGlite. */
 export async function scale(): Promise<Measurement[]> {
-  const server = Deno.env.get("DATABASE_URL");
+  const server = databaseServer();
   return server ? await onPostgres(server) : await onPglite();
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { databaseServer } from "../local/database.ts";
 import { scale, scaleFailures } from "./database.ts";
 import * as polls from "./polls.ts";
 import { keepsTheSpec, NAMES, type Rival, startUpstream } from "./rivals.ts";
@@ -108,9 +109,7 @@ try {
 const jobs = await scale();
 table(
   `The two job queries as the tables grow, on ${
-    Deno.env.has("DATABASE_URL")
-      ? "a PostgreSQL server"
-      : "PGlite (DATABASE_URL names a server for ten million jobs)"
+    databaseServer() ? "a PostgreSQL server" : "PGlite (DATABASE_URL names a server for ten million jobs)"
   }`,
   jobs.map((row) => ({ ...row, ms: row.ms.toFixed(3) })),
 );

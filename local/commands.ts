@@ -11,6 +11,11 @@ import { fileURLToPath } from "node:url";
 /** The version of the Supabase CLI that everything here was tried with. */
 export const SUPABASE_CLI = "supabase@3.1.0";
 
+/** The signals by which people and systems end a process. */
+export const END_SIGNALS: Deno.Signal[] = Deno.build.os === "windows"
+  ? ["SIGINT", "SIGBREAK"]
+  : ["SIGINT", "SIGTERM", "SIGHUP"];
+
 const OLDEST_NODE = 20;
 
 /**
@@ -72,6 +77,8 @@ export async function supabase(
   const child = spawn(Deno.execPath(), ["run", "--quiet", "--allow-all", tether, ...command], {
     cwd,
     env: { ...cleanEnvironment(), NO_COLOR: "1", DO_NOT_TRACK: "1", ...env },
+    // In a process group of its own: Ctrl-C in a terminal ends this process, and that ends the tether.
+    detached: Deno.build.os !== "windows",
   });
   return await output(child, command.join(" "));
 }

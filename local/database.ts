@@ -10,11 +10,13 @@ import { createPgliteConnection, type PgliteConnection } from "@supabase/lite/pg
 import { createPostgresConnection, type PostgresConnection } from "@supabase/lite/postgres";
 import postgres from "postgres";
 import { pathOf } from "./commands.ts";
-import { projectSql, seedSql } from "./platform.ts";
+import { apply, project, type Script, seed } from "./platform.ts";
 import { createDatabase } from "./postgres_server.ts";
 
 /** A database with the migrations and the seed. */
 export interface Database {
+  /** Its address, where it is on a server. */
+  url?: string;
   /** What @supabase/lite works on. */
   connection: PgliteConnection | PostgresConnection;
   /**
@@ -30,9 +32,25 @@ export interface Database {
   stop(): Promise<void>;
 }
 
+/**
+ * The PostgreSQL server that DATABASE_URL names; undefined where it names none.
+ *
+ * @throws {Error} with one sentence where it names something else
+ */
+export function databaseServer(): string | undefined {
+  const server = Deno.env.get("DATABASE_URL");
+  if (!server) return undefined;
+  if (!/^postgres(ql)?:\/\//.test(server) || !URL.canParse(server)) {
+    throw new Error(
+      "DATABASE_URL must be the address of a PostgreSQL server: postgresql://user:password@host:port/database",
+    );
+  }
+  return server;
+}
+
 /** Makes a database, on the server that DATABASE_URL names or else embedded. */
 export async function startDatabase(): Promise<Database> {
-  const server = Deno.env.get("DATABASE_URL");
+  const server = databaseServer();
   return server ? await onServer(server) : await embedded();
 }
 
@@ -48,14 +66,17 @@ function withOwnGrants<Connection extends object>(connection: Connection): Conne
 async function onServer(server: string): Promise<Database> {
   const { url, drop } = await createDatabase(server);
   const database = openDatabase(url);
-  for (const script of [await projectSql(), await seedSql()]) await database.run(script);
-  return {
-    ...database,
-    async stop() {
-      await database.stop();
-      await drop();
-    },
+  const stop = async () => {
+    await database.stop();
+    await drop();
   };
+  try {
+    await apply([...await project(), await seed()], database.run);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { ...database, stop };
 }
 
 /** Opens a database that is there already, with all that a project needs, as its owner. */
@@ -63,6 +84,7 @@ export function openDatabase(url: string): Database & { run(script: string): Pro
   const owner = postgres(url, { max: 1, onnotice: () => {} });
   const connection = createPostgresConnection({ url, postgresOptions: { onnotice: () => {} } });
   return {
+    url,
     connection: withOwnGrants(connection),
     // The database does its part in parallel, lite its own one request after the other.
     pollsInFlight: 20,
@@ -96,36 +118,59 @@ async function embedded(): Promise<Database> {
  * most of the time that a start takes.
  */
 async function connectionFromImage(): Promise<PgliteConnection> {
-  const scripts = [await projectSql(), await seedSql()];
-  const made = new TextEncoder().encode(import.meta.resolve("@supabase/lite") + scripts.join());
-  const name = new Uint8Array(await crypto.subtle.digest("SHA-256", made)).toHex();
-  const file = pathOf(`../.cache/${name}.tar.gz`, import.meta.url);
-
+  const scripts = [...await project(), await seed()];
+  const file = pathOf(`../.cache/${await nameOf(scripts)}`, import.meta.url);
+  const image = await readImage(file);
+  const connection = await createPgliteConnection(
+    image ? { pgliteOptions: { loadDataDir: new Blob([image]) } } : {},
+  );
+  if (image) return connection;
   try {
-    const loadDataDir = new Blob([await Deno.readFile(file)]);
-    const connection = await createPgliteConnection({ pgliteOptions: { loadDataDir } });
-    await connection.driver.waitReady;
-    return connection;
-  } catch {
-    // There is no image yet, or none that can be read.
+    await apply(scripts, (sql) => connection.driver.exec(sql));
+  } catch (error) {
+    await connection.close();
+    throw error;
   }
-  const connection = await createPgliteConnection({});
-  for (const script of scripts) await connection.driver.exec(script);
-  await keep(file, await connection.driver.dumpDataDir("gzip"));
+  await writeImage(file, new Uint8Array(await (await connection.driver.dumpDataDir("gzip")).arrayBuffer()));
   return connection;
 }
 
-/** Writes the image in the place of older ones; without a folder to write to, the next start takes longer. */
-async function keep(file: string, image: Blob): Promise<void> {
+const sha256 = async (bytes: Uint8Array<ArrayBuffer>) =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+
+/** The name of the image of what these scripts make, by the versions of all packages. */
+async function nameOf(scripts: Script[]): Promise<string> {
+  const versions = await Deno.readTextFile(new URL("../deno.lock", import.meta.url));
+  const made = [versions, ...scripts.map(({ sql }) => sql)].join("\n");
+  return `${(await sha256(new TextEncoder().encode(made))).toHex()}.image`;
+}
+
+/** Reads an image, which begins with its own checksum; undefined where there is none, or it is damaged. */
+async function readImage(file: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  try {
+    const bytes = await Deno.readFile(file);
+    const [checksum, image] = [bytes.slice(0, 32), bytes.slice(32)];
+    return (await sha256(image)).toHex() === checksum.toHex() ? image : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes an image in the place of older ones; without a folder to write to, the next start takes longer. */
+async function writeImage(file: string, image: Uint8Array<ArrayBuffer>): Promise<void> {
   const folder = pathOf("../.cache/", import.meta.url);
   const unfinished = `${file}.${crypto.randomUUID()}`;
   try {
     await Deno.mkdir(folder, { recursive: true });
     for await (const { name } of Deno.readDir(folder)) {
-      if (name.endsWith(".tar.gz")) await Deno.remove(folder + name);
+      // What was written within the hour may be under way in another process.
+      const { mtime } = await Deno.stat(folder + name);
+      if (Date.now() - (mtime?.getTime() ?? 0) > 3_600_000) {
+        await Deno.remove(folder + name, { recursive: true });
+      }
     }
-    await Deno.writeFile(unfinished, image.stream());
-    // Whoever looks for an image at the same time finds a whole one or none.
+    await Deno.writeFile(unfinished, new Blob([await sha256(image), image]).stream());
+    // Who looks for an image at the same time finds a whole one or none.
     await Deno.rename(unfinished, file);
   } catch {
     await Deno.remove(unfinished).catch(() => {});

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { requireNode } from "./commands.ts";
+import { parseArgs } from "node:util";
+import { END_SIGNALS, requireNode } from "./commands.ts";
 import { startDemoWorker } from "./demo_worker.ts";
 import { DEMO_USERS, startPage } from "./page.ts";
 import { DEMO_PASSWORD, PUBLISHABLE_KEY, startStack } from "./stack.ts";
@@ -13,75 +14,36 @@ import { DEMO_PASSWORD, PUBLISHABLE_KEY, startStack } from "./stack.ts";
 /** How long everything may take to end before this process ends regardless, in milliseconds. */
 const STOP_MS = 2_500;
 
-const port = portFrom("PORT", 54321);
-const pagePort = portFrom("PAGE_PORT", port && port + 1);
-
 const started: { stop(): Promise<void> }[] = [];
 let stopping = false;
-const SIGNALS: Deno.Signal[] = Deno.build.os === "windows"
-  ? ["SIGINT", "SIGBREAK"]
-  : ["SIGINT", "SIGTERM", "SIGHUP"];
-for (const signal of SIGNALS) Deno.addSignalListener(signal, () => stop(0));
+const say = (line: string) => stopping || console.log(line);
+
+const starting = start().catch((error) => {
+  if (!stopping) console.error(error instanceof Error ? error.message : error);
+  void stop(1);
+});
+for (const signal of END_SIGNALS) Deno.addSignalListener(signal, () => stop(0));
 
 /** Ends what was started, last first, and then this process. */
 async function stop(code: number): Promise<void> {
   if (stopping) return;
   stopping = true;
   setTimeout(() => Deno.exit(code), STOP_MS);
+  await starting;
   for (const { stop } of started.reverse()) await stop().catch(() => {});
   Deno.exit(code);
 }
 
-try {
-  requireNode();
-  const stack = await listening(
-    "PORT",
-    port,
-    (port) => startStack({ port, watch: true, say: console.log, onFunctionLine: console.log }),
-  );
-  started.push(stack);
-  console.log("Starting the example page …");
-  const page = await listening("PAGE_PORT", pagePort, (port) => startPage(stack.url, port));
-  started.push(page);
-  if (!Deno.args.includes("--still")) started.push(startDemoWorker(stack.url));
-
-  console.log(`
-Page         ${page.url}  (sign in as a demo user and watch)
-Function     ${stack.functionUrl}
-Supabase     ${stack.url}  (Auth at /auth/v1, REST at /rest/v1)
-Publishable  ${PUBLISHABLE_KEY}
-Password     ${DEMO_PASSWORD}  (of each demo user)
-`);
-  for (const { email, sees } of DEMO_USERS) {
-    const token = await stack.signIn(email);
-    console.log(`${email} sees ${sees}:
-curl -i ${stack.functionUrl} -H 'apikey: ${PUBLISHABLE_KEY}' -H 'Authorization: Bearer ${token}'
-`);
-  }
-  console.log(
-    "The tokens last an hour. A change to the function's files is picked up. Ctrl-C ends everything.",
-  );
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  await stop(1);
-}
-
-/** Reads a port from the environment; 0 is any free one. */
-function portFrom(name: string, otherwise: number): number {
-  const text = Deno.env.get(name) || String(otherwise);
-  if (/^\d{1,5}$/.test(text) && Number(text) < 65536) return Number(text);
-  console.error(`${name} must be a number from 0 to 65535, not "${text}".`);
-  Deno.exit(1);
-}
-
-/** Starts what listens on a port, or says in a sentence why it can't. */
-async function listening<Started>(
+/** Starts something to be ended with the rest; on a port that is named, or says in a sentence why it can't. */
+async function begin<Started extends { stop(): Promise<void> }>(
   name: string,
   port: number,
-  start: (port: number) => Promise<Started>,
+  start: (port: number) => Started | Promise<Started>,
 ): Promise<Started> {
   try {
-    return await start(port);
+    const begun = await start(port);
+    started.push(begun);
+    return begun;
   } catch (error) {
     const another = `Set ${name} to another, for example ${name}=${
       port < 50_000 ? port + 50_000 : port - 100
@@ -92,4 +54,52 @@ async function listening<Started>(
     }
     throw error;
   }
+}
+
+/** Reads a port from the environment; 0 is any free one. */
+function portFrom(name: string, otherwise: number): number {
+  const text = Deno.env.get(name) || String(otherwise);
+  if (/^\d{1,5}$/.test(text) && Number(text) < 65536) return Number(text);
+  throw new Error(`${name} must be a number from 0 to 65535, not "${text}".`);
+}
+
+async function start(): Promise<void> {
+  const { values: { still } } = parseArgs({
+    args: Deno.args,
+    options: { still: { type: "boolean", default: false } },
+  });
+  requireNode();
+  const port = portFrom("PORT", 54321);
+  const pagePort = portFrom("PAGE_PORT", port && (port < 65535 ? port + 1 : port - 1));
+  if (port && port === pagePort) throw new Error("PORT and PAGE_PORT must be two ports.");
+
+  // The page listens first: whether its port is free should show before the rest has been started.
+  const page = await begin("PAGE_PORT", pagePort, startPage);
+  const stack = await begin(
+    "PORT",
+    port,
+    (port) => startStack({ port, watch: true, say, onFunctionLine: console.log }),
+  );
+  say("Bundling the example page …");
+  await page.show(stack.url);
+  if (!still) started.push(startDemoWorker(stack.url));
+
+  say("");
+  for (const { email, sees } of DEMO_USERS) {
+    const token = await stack.signIn(email);
+    say(`${email} sees ${sees}:
+curl -i ${stack.functionUrl} -H 'apikey: ${PUBLISHABLE_KEY}' -H 'Authorization: Bearer ${token}'
+`);
+  }
+  say(`Page         ${page.url}  (sign in as a demo user and watch)
+Password     ${DEMO_PASSWORD}  (of each demo user; the tokens above last an hour)
+Function     ${stack.functionUrl}
+Supabase     ${stack.url}  (Auth at /auth/v1, REST at /rest/v1)
+Publishable  ${PUBLISHABLE_KEY}
+
+${
+    still
+      ? ""
+      : "A demo worker moves the job of importing@example.com; --still leaves it out. "
+  }A change to the function's files is picked up. Ctrl-C ends everything.`);
 }

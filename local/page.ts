@@ -18,24 +18,23 @@ export const DEMO_USERS = [
   { email: "nobody@example.com", sees: "403: the user belongs to no agency" },
 ];
 
+/** The page on its port. */
+export interface PageServer {
+  url: string;
+  /** Bundles the page and shows it from now on, with the project that it talks to. */
+  show(supabaseUrl: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
 /**
- * Bundles the page and serves it.
+ * Takes the port of the page.
  *
- * @param supabaseUrl the project that the page talks to
  * @param port the port on 127.0.0.1; 0 for a free one
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
-export async function startPage(
-  supabaseUrl: string,
-  port = 0,
-): Promise<{ url: string; stop(): Promise<void> }> {
-  const config = {
-    url: supabaseUrl,
-    publishableKey: PUBLISHABLE_KEY,
-    password: DEMO_PASSWORD,
-    users: DEMO_USERS.map(({ email }) => email),
-  };
+export function startPage(port = 0): PageServer {
   let script = "";
+  let config = {};
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     switch (new URL(request.url).pathname) {
       case "/":
@@ -50,7 +49,18 @@ export async function startPage(
         return new Response("no such path", { status: 404 });
     }
   });
-  const entrypoint = pathOf("../examples/page/page.ts", import.meta.url);
-  script = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entrypoint]);
-  return { url: `http://127.0.0.1:${server.addr.port}/`, stop: () => server.shutdown() };
+  return {
+    url: `http://127.0.0.1:${server.addr.port}/`,
+    async show(supabaseUrl) {
+      const entrypoint = pathOf("../examples/page/page.ts", import.meta.url);
+      script = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entrypoint]);
+      config = {
+        url: supabaseUrl,
+        publishableKey: PUBLISHABLE_KEY,
+        password: DEMO_PASSWORD,
+        users: DEMO_USERS.map(({ email }) => email),
+      };
+    },
+    stop: () => server.shutdown(),
+  };
 }

@@ -9,35 +9,59 @@ import { getAuthSchemaSql, SUPABASE_AUTH_HELPERS_SQL } from "@supabase/lite";
 
 const SUPABASE = new URL("../supabase/", import.meta.url);
 
+/** A piece of SQL, by the name that errors give it. */
+export interface Script {
+  name: string;
+  sql: string;
+}
+
+async function read(base: string | URL, path: string, name = path): Promise<Script> {
+  return { name, sql: await Deno.readTextFile(new URL(path, base)) };
+}
+
 /** The roles of Supabase's API, which belong to the whole server. */
-export function rolesSql(): Promise<string> {
-  return Deno.readTextFile(new URL("roles.sql", import.meta.url));
+export function roles(): Promise<Script> {
+  return read(import.meta.url, "roles.sql", "local/roles.sql");
 }
 
 /** What a Supabase project has before its first migration, where the roles are there. */
-export async function platformSql(): Promise<string> {
-  const platform = await Deno.readTextFile(new URL("platform.sql", import.meta.url));
-  return [getAuthSchemaSql(), SUPABASE_AUTH_HELPERS_SQL, platform].join("\n");
+export async function platform(): Promise<Script[]> {
+  return [
+    { name: "the auth tables of @supabase/lite", sql: getAuthSchemaSql() + SUPABASE_AUTH_HELPERS_SQL },
+    await read(import.meta.url, "platform.sql", "local/platform.sql"),
+  ];
 }
 
-/** The migrations in the order of their names, each with its name. */
-export async function migrations(): Promise<{ name: string; sql: string }[]> {
-  const folder = new URL("migrations/", SUPABASE);
-  const names = (await Array.fromAsync(Deno.readDir(folder)))
-    .map((entry) => entry.name)
+/** The migrations in the order of their names. */
+export async function migrations(): Promise<Script[]> {
+  const names = (await Array.fromAsync(Deno.readDir(new URL("migrations/", SUPABASE))))
+    .map(({ name }) => name)
     .filter((name) => name.endsWith(".sql"))
     .sort();
-  return Promise.all(
-    names.map(async (name) => ({ name, sql: await Deno.readTextFile(new URL(name, folder)) })),
-  );
-}
-
-/** An empty project with every migration applied, as one script. */
-export async function projectSql(): Promise<string> {
-  return [await rolesSql(), await platformSql(), ...(await migrations()).map(({ sql }) => sql)].join("\n");
+  return await Promise.all(names.map((name) => read(SUPABASE, `migrations/${name}`, name)));
 }
 
 /** The demo agencies, users and jobs. */
-export function seedSql(): Promise<string> {
-  return Deno.readTextFile(new URL("seed.sql", SUPABASE));
+export function seed(): Promise<Script> {
+  return read(SUPABASE, "seed.sql");
+}
+
+/** All that an empty database needs to be one of this project. */
+export async function project(): Promise<Script[]> {
+  return [await roles(), ...await platform(), ...await migrations()];
+}
+
+/**
+ * Runs scripts one after the other.
+ *
+ * @throws {Error} with one sentence that names the script which the database refused
+ */
+export async function apply(scripts: Script[], run: (sql: string) => Promise<unknown>): Promise<void> {
+  for (const { name, sql } of scripts) {
+    try {
+      await run(sql);
+    } catch (error) {
+      throw new Error(`${name}: ${error instanceof Error ? error.message : error}`, { cause: error });
+    }
+  }
 }

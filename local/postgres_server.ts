@@ -5,13 +5,12 @@
  */
 
 import postgres from "postgres";
-import { rolesSql } from "./platform.ts";
+import { apply, roles } from "./platform.ts";
 
-/** All databases made here, and no other, have such a name. */
 const PREFIX = "get_sync_status_";
 
-/** Marks the API roles that were made here; roles.sql sets it. */
-const ROLE_MARK = "Made by get-sync-status";
+/** Marks what was made here: databases by a comment, the API roles by the same in roles.sql. */
+const MARK = "Made by get-sync-status";
 
 const ROLES = ["authenticator", "anon", "authenticated", "service_role"];
 
@@ -24,77 +23,87 @@ const ROLES = ["authenticator", "anon", "authenticated", "service_role"];
  * @param server the address of the server, as a superuser
  * @returns the new database's address, and what drops it: with it the API
  * roles, where they were made here and no other run needs them
- * @throws {Error} with one sentence where the server can't be reached
+ * @throws {Error} with one sentence where the server can't be used
  */
 export async function createDatabase(server: string): Promise<{ url: string; drop(): Promise<void> }> {
   const name = PREFIX + crypto.randomUUID().replaceAll("-", "");
-  // Its session stands for this run: who finds a database without one knows that its run was killed.
-  const session = postgres(server, {
-    max: 1,
-    max_lifetime: null,
-    onnotice: () => {},
-    connection: { application_name: name },
-  });
-  try {
-    await alone(session, async () => {
-      await dropAbandoned(session);
-      await session.unsafe(await rolesSql());
-      await session.unsafe(`create database ${name}`);
-    });
-  } catch (error) {
-    await session.end();
-    throw new Error(
-      `The PostgreSQL server that DATABASE_URL names can't be used: ${
-        error instanceof Error ? error.message || error.name : error
-      }.`,
-      { cause: error },
-    );
-  }
   const url = new URL(server);
   url.pathname = name;
+  // Databases and roles are of the whole server, but locks are of one database: all runs meet in this one.
+  const meeting = new URL(server);
+  meeting.pathname = "postgres";
+  const admin = postgres(meeting.href, { max: 1, max_lifetime: null, idle_timeout: 0, onnotice: () => {} });
+  // A session in the new database shows other runs that this one still uses it.
+  const user = postgres(url.href, { max: 1, max_lifetime: null, idle_timeout: 0, onnotice: () => {} });
+  try {
+    await alone(admin, async () => {
+      await dropAbandoned(admin);
+      await apply([await roles()], (sql) => admin.unsafe(sql));
+      await admin.unsafe(`create database ${name}`);
+      await admin.unsafe(`comment on database ${name} is '${MARK}'`);
+      await user`select set_config('idle_session_timeout', '0', false)`;
+    });
+  } catch (error) {
+    await Promise.all([admin.end(), user.end()]);
+    const reason = error instanceof Error ? error.message || error.name : error;
+    throw new Error(`The PostgreSQL server that DATABASE_URL names can't be used: ${reason}.`, {
+      cause: error,
+    });
+  }
   return {
     url: url.href,
     async drop() {
-      await alone(session, async () => {
-        await session.unsafe(`drop database ${name} with (force)`);
-        await dropRoles(session);
+      await user.end({ timeout: 5 });
+      await alone(admin, async () => {
+        await admin.unsafe(`drop database ${name} with (force)`);
+        await dropRoles(admin);
       });
-      await session.end();
+      await admin.end();
     },
   };
 }
 
-/**
- * Runs a change to the server while no other run makes one: databases and
- * roles are of the whole server.
- */
+/** Runs a change to the server while no other run makes one. */
 async function alone(session: postgres.Sql, change: () => Promise<unknown>): Promise<void> {
-  await session`select pg_advisory_lock(hashtext(${PREFIX}))`;
+  await session`select pg_advisory_lock(hashtext(${MARK}))`;
   try {
     await change();
   } finally {
-    await session`select pg_advisory_unlock(hashtext(${PREFIX}))`;
+    await session`select pg_advisory_unlock(hashtext(${MARK}))`;
   }
 }
 
-async function dropAbandoned(session: postgres.Sql): Promise<void> {
-  const abandoned = await session<{ datname: string }[]>`
-    select datname
+/** Databases that were made here. */
+const made = (session: postgres.Sql) =>
+  session`
+    select oid, datname
     from   pg_database
-    where  starts_with(datname, ${PREFIX})
-    and    datname not in (select application_name from pg_stat_activity)`;
-  for (const { datname } of abandoned) await session.unsafe(`drop database ${datname} with (force)`);
+    where  datname ~ ${`^${PREFIX}[0-9a-f]{32}$`}
+    and    shobj_description(oid, 'pg_database') = ${MARK}`;
+
+async function dropAbandoned(session: postgres.Sql): Promise<void> {
+  const used = await session`select datid from pg_stat_activity where datid is not null`;
+  for (const { oid, datname } of await made(session)) {
+    if (!used.some(({ datid }) => datid === oid)) {
+      await session.unsafe(`drop database ${datname} with (force)`);
+    }
+  }
 }
 
+/** Drops the roles that were made here, where no other run needs them and nobody else has made use of them. */
 async function dropRoles(session: postgres.Sql): Promise<void> {
-  const made = await session<{ rolname: string }[]>`
+  if ((await made(session)).length) return;
+  const unused = await session<{ rolname: string }[]>`
     select rolname
     from   pg_roles
     where  rolname = any (${ROLES})
-    and    shobj_description(oid, 'pg_authid') = ${ROLE_MARK}
-    and    not exists (select from pg_database where starts_with(datname, ${PREFIX}))`;
-  // A role that another database uses by now stays.
-  if (made.length) {
-    await session.unsafe(`drop role ${made.map(({ rolname }) => rolname).join()}`).catch(() => {});
-  }
+    and    shobj_description(oid, 'pg_authid') = ${MARK}
+    and    not exists (
+             select from pg_auth_members
+             where  roleid = pg_roles.oid
+             and    member::regrole::text <> all (${ROLES})
+           )
+    order by array_position(${ROLES}, rolname::text)`;
+  // One by one: a role that another database uses by now stays, and no other with it.
+  for (const { rolname } of unused) await session.unsafe(`drop role ${rolname}`).catch(() => {});
 }

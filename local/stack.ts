@@ -8,7 +8,7 @@
 
 import { App } from "@supabase/lite";
 import { pathOf } from "./commands.ts";
-import { type Database, startDatabase } from "./database.ts";
+import { type Database, databaseServer, startDatabase } from "./database.ts";
 import { type FunctionProcess, startFunction } from "./function_process.ts";
 
 const FUNCTION_FOLDER = pathOf("../supabase/functions/get-sync-status/", import.meta.url);
@@ -22,6 +22,9 @@ export const JWT_SECRET = "local-stack-jwt-secret-with-at-least-32-characters";
 /** The password of every demo user in seed.sql. */
 export const DEMO_PASSWORD = "sync-status-demo";
 
+/** How long requests that are under way may hold up the end, in milliseconds. */
+const STOP_MS = 10_000;
+
 /** A running stack. */
 export interface Stack {
   /** The address of the project, for example `http://127.0.0.1:54321`. */
@@ -29,6 +32,8 @@ export interface Stack {
   /** The function's address behind it. */
   functionUrl: string;
   function: FunctionProcess;
+  /** The address of its database, where that is on a server. */
+  databaseUrl?: string;
   /** How many polls it bears at once on a machine a quarter as quick as usual. */
   pollsInFlight: number;
   /** Starts the function anew where it was stopped. */
@@ -69,13 +74,13 @@ export async function startStack(
   } = {},
 ): Promise<Stack> {
   let database: Database | undefined;
-  let functionProcess: FunctionProcess | undefined;
+  let running: Promise<FunctionProcess> | undefined;
   let rest: ((request: Request) => Promise<Response>) | undefined;
 
   // Listen first: a taken port is the one thing that goes wrong, and it should show at once.
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
-    if (pathname === FUNCTION_PATH) return await forward(request, functionProcess?.url);
+    if (pathname === FUNCTION_PATH) return await forward(request, running);
     if (/^\/(auth|rest)\/v1\//.test(pathname) && rest) {
       return request.method === "OPTIONS" ? preflightOf(request) : forAnyOrigin(await rest(request));
     }
@@ -84,9 +89,9 @@ export async function startStack(
   const url = `http://127.0.0.1:${server.addr.port}`;
 
   try {
-    const where = Deno.env.has("DATABASE_URL") ? "on the server of DATABASE_URL" : "in WebAssembly";
+    const where = databaseServer() ? "on the server that DATABASE_URL names" : "in WebAssembly";
     say(`Starting PostgreSQL (${where}), with the migrations and the seed …`);
-    const { connection, pollsInFlight, inTurn, query } = database = await makeDatabase();
+    const { url: databaseUrl, connection, pollsInFlight, inTurn, query } = database = await makeDatabase();
 
     say("Starting Auth and REST …");
     const app = new App({
@@ -104,24 +109,26 @@ export async function startStack(
     };
 
     say("Starting the function …");
-    const start = async () => {
-      functionProcess = undefined;
-      return functionProcess = await startFunction({
+    const start = () =>
+      startFunction({
         env: { SUPABASE_URL: url, SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }) },
         entrypoint,
         onLine: onFunctionLine,
       });
-    };
-    let started = await start();
+    let started = await (running = start());
     const restartFunction = async () => {
       await started.stop();
-      started = await start();
+      running = start();
+      // Whoever asks meanwhile waits for it; that it did not start is theirs to say, too.
+      running.catch(() => {});
+      started = await running;
     };
-    const watcher = watch ? onChange(FUNCTION_FOLDER, restartFunction) : undefined;
+    const watcher = watch ? onChange(FUNCTION_FOLDER, restartFunction, say) : undefined;
 
     return {
       url,
       functionUrl: url + FUNCTION_PATH,
+      databaseUrl,
       pollsInFlight,
       get function() {
         return started;
@@ -131,29 +138,46 @@ export async function startStack(
       signIn: (email, password = DEMO_PASSWORD) => signIn(url, email, password),
       async stop() {
         watcher?.close();
-        await started.stop();
-        await server.shutdown();
+        await running?.then(({ stop }) => stop(), () => {});
+        await inTime(server.shutdown());
         await database?.stop();
       },
     };
   } catch (error) {
-    await functionProcess?.stop();
+    await running?.then(({ stop }) => stop(), () => {});
     await server.shutdown();
     await database?.stop();
     throw error;
   }
 }
 
-/** Calls back when a file of a folder has changed and for a moment no other has. */
-function onChange(folder: string, changed: () => Promise<void>): Deno.FsWatcher {
+/** Waits for what may hang where something else has gone wrong. */
+async function inTime(ending: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tooLate = new Promise<void>((resolve) => timer = setTimeout(resolve, STOP_MS));
+  await Promise.race([ending, tooLate]);
+  clearTimeout(timer);
+}
+
+/**
+ * Restarts the function when a file of its folder has changed and for a moment
+ * no other has: one restart at a time, and once more after the last change.
+ */
+function onChange(folder: string, restart: () => Promise<void>, say: (what: string) => void): Deno.FsWatcher {
   const watcher = Deno.watchFs(folder);
+  let changes = 0;
+  let last = Promise.resolve();
+  const restartFor = async (change: number) => {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    if (change !== changes) return;
+    // A function that does not start has said why, and starts after the next change.
+    await restart().then(() => say("The function has changed: started again."), () => {});
+  };
   void (async () => {
-    let settled: ReturnType<typeof setTimeout> | undefined;
     for await (const { kind } of watcher) {
       if (kind === "access") continue;
-      clearTimeout(settled);
-      // A function that does not start has said why, and starts after the next change.
-      settled = setTimeout(() => changed().catch(() => {}), 200);
+      const change = ++changes;
+      last = last.then(() => restartFor(change));
     }
   })();
   return watcher;
@@ -197,14 +221,13 @@ function forAnyOrigin(response: Response): Response {
   return readable;
 }
 
-const NOT_RUNNING = "The function is not running. The terminal of `task dev` says why.";
-
-/** Hands a request on to the function as a gateway does. */
-async function forward(request: Request, functionUrl: string | undefined): Promise<Response> {
+/** Hands a request on to the function as a gateway does, when it has started. */
+async function forward(request: Request, running: Promise<FunctionProcess> | undefined): Promise<Response> {
   const { pathname, search } = new URL(request.url);
   try {
-    if (!functionUrl) throw new Error(NOT_RUNNING);
-    return await fetch(functionUrl + pathname + search, {
+    const functionProcess = await running;
+    if (!functionProcess) throw new Error("it has not been started");
+    return await fetch(functionProcess.url + pathname + search, {
       method: request.method,
       headers: request.headers,
       body: request.body,
@@ -212,7 +235,8 @@ async function forward(request: Request, functionUrl: string | undefined): Promi
       signal: request.signal,
     });
   } catch {
-    return Response.json({ message: NOT_RUNNING }, { status: 503 });
+    const message = "The function is not running. The terminal of `task dev` says why.";
+    return forAnyOrigin(Response.json({ message }, { status: 503 }));
   }
 }
 

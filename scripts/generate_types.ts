@@ -7,7 +7,7 @@
 
 import { PGlite } from "@electric-sql/pglite";
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
-import { projectSql } from "../local/platform.ts";
+import { apply, project } from "../local/platform.ts";
 import { deno, supabase } from "../local/commands.ts";
 
 /** The file that the function's client is typed with. */
@@ -23,7 +23,7 @@ export const TYPES_FILE = new URL(
  */
 export async function generateTypes(): Promise<string> {
   const database = await PGlite.create();
-  await database.exec(await projectSql());
+  await apply(await project(), (sql) => database.exec(sql));
 
   const server = new PGLiteSocketServer({ db: database, host: "127.0.0.1", port: 0 });
   await server.start();

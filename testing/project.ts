@@ -9,7 +9,7 @@
 import { jwtVerify } from "jose";
 import postgres from "postgres";
 import { z } from "zod";
-import { seedSql } from "../local/platform.ts";
+import { seed } from "../local/platform.ts";
 import { DEMO_PASSWORD, FUNCTION_PATH, JWT_SECRET, PUBLISHABLE_KEY, startStack } from "../local/stack.ts";
 
 /** A user of the tests. */
@@ -127,7 +127,7 @@ function withPeople(url: string, publishableKey: string, sql: Project["sql"]) {
     async addScene(): Promise<Scene> {
       const random = crypto.randomUUID().slice(0, 6);
       const middle = `7e57-4${random.slice(0, 3)}-8${random.slice(3)}`;
-      const script = (await seedSql())
+      const script = (await seed()).sql
         .replaceAll("0000-4000-8000", middle)
         .replaceAll("@example.com", `.${random}@${TEST_DOMAIN}`);
       for (const statement of statementsOf(script)) await sql(statement);

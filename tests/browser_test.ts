@@ -7,7 +7,7 @@ import { z } from "zod";
 import { startDemoWorker } from "../local/demo_worker.ts";
 import { DEMO_USERS, startPage } from "../local/page.ts";
 import { FUNCTION_PATH, startStack } from "../local/stack.ts";
-import { test, until } from "../testing/helpers.ts";
+import { leftOut, test, until } from "../testing/helpers.ts";
 
 /** Starts the browser that CHROMIUM names, or else Debian's Chromium, Chrome or Edge, whichever there is. */
 async function launch(): Promise<Browser | undefined> {
@@ -36,9 +36,7 @@ async function launch(): Promise<Browser | undefined> {
       if (named) throw error;
     }
   }
-  console.log(
-    "browser_test.ts is left out: there is no Chromium, Chrome or Edge. On Debian: apt-get install chromium; else CHROMIUM=<path>.",
-  );
+  leftOut("the page in a browser", "there is no Chromium, Chrome or Edge: CHROMIUM=<path> names one");
 }
 
 /** Headless Chromium shows every tab; this is what a page is told when its tab is hidden. */
@@ -134,7 +132,8 @@ if (browser) {
     }
   });
   const polls = () => arrived.filter((line) => line === `GET ${FUNCTION_PATH}`).length;
-  const page = await startPage(`http://127.0.0.1:${proxy.addr.port}`);
+  const page = startPage();
+  await page.show(`http://127.0.0.1:${proxy.addr.port}`);
   Deno.test.afterAll(async () => {
     await browser.close();
     await page.stop();

@@ -5,13 +5,13 @@
 
 import { PGlite } from "@electric-sql/pglite";
 import { pgtap } from "@electric-sql/pglite-pgtap";
-import { projectSql } from "../local/platform.ts";
+import { apply, project } from "../local/platform.ts";
 import { test } from "../testing/helpers.ts";
 
 const FOLDER = new URL("../supabase/tests/", import.meta.url);
 
 const database = await PGlite.create({ extensions: { pgtap } });
-await database.exec(await projectSql());
+await apply(await project(), (sql) => database.exec(sql));
 await database.exec("create extension pgtap");
 
 const files = (await Array.fromAsync(Deno.readDir(FOLDER))).map(({ name }) => name).sort();

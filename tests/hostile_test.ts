@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
+import { z } from "zod";
 import { startFunction } from "../local/function_process.ts";
 import { timestamp } from "../supabase/functions/get-sync-status/contract.ts";
 import {
@@ -23,17 +24,16 @@ Deno.test.afterAll(async () => {
   await upstream.stop();
 });
 
-const seed = Number(Deno.env.get("FC_SEED") || Date.now() % 2 ** 31);
-console.log(`hostile_test.ts: FC_SEED=${seed}`);
+const seed = z.coerce.number().int().parse(Deno.env.get("FC_SEED") || Date.now() % 2 ** 31);
 
-/** Registers a property as a test; a failure names the seed and the smallest case. */
+/** Registers a property as a test; a failure names the smallest case, and FC_SEED repeats it. */
 function holds<Case>(
   sentence: string,
   numRuns: number,
   cases: fc.Arbitrary<Case>,
   check: (generated: Case) => Promise<void> | void,
 ): void {
-  test(`${sentence} (${numRuns} generated cases)`, async () => {
+  test(`${sentence} (${numRuns} generated cases, FC_SEED=${seed})`, async () => {
     upstream.reset();
     await fc.assert(fc.asyncProperty(cases, async (generated) => await check(generated)), { numRuns, seed });
   });

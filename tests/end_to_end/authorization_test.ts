@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { SignJWT, UnsecuredJWT } from "jose";
-import { keepsContract, poll, test } from "../../testing/helpers.ts";
+import { keepsContract, leftOut, poll, test } from "../../testing/helpers.ts";
 import { startProject } from "../../testing/project.ts";
 
 const project = await startProject();
@@ -13,11 +13,7 @@ const token = await project.signIn(importing);
 
 const ANOTHER_SECRET = "another-secret-of-at-least-32-characters";
 const { secret } = project;
-if (!secret) {
-  console.log(
-    "authorization_test.ts leaves out tokens that are forged with the project's own key: it is not known here.",
-  );
-}
+if (!secret) leftOut("401 with tokens that are forged with the project's own key", "the key is not known");
 
 async function is401(authorization: string | undefined): Promise<void> {
   const headers: Record<string, string> = authorization === undefined

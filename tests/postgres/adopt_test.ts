@@ -9,16 +9,15 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import postgres from "postgres";
 import { deno, pathOf, supabase } from "../../local/commands.ts";
-import { openDatabase } from "../../local/database.ts";
-import { platformSql, seedSql } from "../../local/platform.ts";
+import { databaseServer, openDatabase } from "../../local/database.ts";
+import { apply, platform, seed } from "../../local/platform.ts";
 import { createDatabase } from "../../local/postgres_server.ts";
 import { startStack } from "../../local/stack.ts";
-import { poll, test } from "../../testing/helpers.ts";
+import { leftOut, poll, test } from "../../testing/helpers.ts";
 import { deploy } from "../../testing/management_api.ts";
 
 const LIMIT_MS = 180_000;
-const server = Deno.env.get("DATABASE_URL");
-if (!server) console.log("adopt_test.ts is left out in part: DATABASE_URL names no PostgreSQL server.");
+const server = databaseServer();
 
 /** A project as `supabase init` and its people have made it. */
 interface Project {
@@ -217,7 +216,7 @@ if (server) {
   /** Asserts that the adopted function tells each demo user what it tells them here. */
   const answersAll = async (project: Project, url: string): Promise<void> => {
     const database = openDatabase(url);
-    await database.run(await seedSql());
+    await apply([await seed()], database.run);
     const entrypoint = pathToFileURL(join(project.folder, "supabase/functions/get-sync-status/index.ts"));
     const stack = await startStack({ database: () => Promise.resolve(database), entrypoint });
     try {
@@ -242,7 +241,7 @@ if (server) {
       const { url, drop } = await createDatabase(server);
       try {
         const sql = postgres(url, { onnotice: () => {} });
-        await sql.unsafe(await platformSql());
+        await apply(await platform(), (script) => sql.unsafe(script));
         await sql.end();
         const remote = new URL(url);
         remote.searchParams.set("sslmode", "disable");
@@ -299,4 +298,4 @@ if (server) {
       await answersAll(project, url);
     },
   );
-}
+} else leftOut("adopted projects on a server", "DATABASE_URL names no PostgreSQL server");

@@ -8,18 +8,20 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { z } from "zod";
 import { supabase } from "../../local/commands.ts";
-import { migrations, platformSql, seedSql } from "../../local/platform.ts";
+import { databaseServer } from "../../local/database.ts";
+import { apply, migrations, platform, seed } from "../../local/platform.ts";
 import { createDatabase } from "../../local/postgres_server.ts";
-import { test, until } from "../../testing/helpers.ts";
+import { leftOut, test, until } from "../../testing/helpers.ts";
 
-const server = Deno.env.get("DATABASE_URL");
+const server = databaseServer();
 if (server) await onServer(server);
-else console.log("migrations_test.ts is left out: DATABASE_URL names no PostgreSQL server.");
+else leftOut("migrations, advisors and races on a server", "DATABASE_URL names no PostgreSQL server");
 
 async function onServer(server: string): Promise<void> {
   const { url, drop } = await createDatabase(server);
   const sql = postgres(url, { max: 2, onnotice: () => {} });
-  await sql.unsafe(await platformSql());
+  const run = (script: string) => sql.unsafe(script);
+  await apply(await platform(), run);
   Deno.test.afterAll(async () => {
     await sql.end({ timeout: 5 });
     await drop();
@@ -39,7 +41,7 @@ async function onServer(server: string): Promise<void> {
   });
 
   test("the seed makes the demo users", async () => {
-    await sql.unsafe(await seedSql());
+    await apply([await seed()], run);
     const [users] = await sql`select count(*)::integer as number from public.users`;
     assert.equal(users?.number, 4);
   });
