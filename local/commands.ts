@@ -58,22 +58,29 @@ export async function deno(args: string[], input = "", cwd?: string): Promise<st
   return await output(child, `deno ${args.join(" ")}`);
 }
 
+/** How {@link npx} runs a program. */
+export interface NpxOptions {
+  /** Variables beside the caller's own, of which those of Supabase and PostgreSQL are left out. */
+  env?: Record<string, string>;
+  /** The folder that it runs in; without it, that of this project. */
+  cwd?: string;
+}
+
 /**
- * Runs the Supabase CLI to its end; it ends with this process, however that ends.
+ * Runs the program of an npm package to its end; it ends with this process, however that ends.
  *
- * @param args its arguments, for example `["db", "push"]`
- * @param options.env variables beside the caller's own, of which those of Supabase are left out
- * @param options.cwd the folder of the project; without it, this one
+ * @param pack the package with its exact version
  * @returns what it wrote to stdout
  * @throws {Error} with what it wrote when it fails, or where Node.js is too old
  */
-export async function supabase(
+export async function npx(
+  pack: string,
   args: string[],
-  { env = {}, cwd = pathOf("..", import.meta.url) }: { env?: Record<string, string>; cwd?: string } = {},
+  { env = {}, cwd = pathOf("..", import.meta.url) }: NpxOptions = {},
 ): Promise<string> {
   requireNode();
   const tether = pathOf("tether.ts", import.meta.url);
-  const command = ["npx", "--prefer-offline", "-y", SUPABASE_CLI, ...args];
+  const command = ["npx", "--prefer-offline", "-y", pack, ...args];
   const child = spawn(Deno.execPath(), ["run", "--quiet", "--allow-all", tether, ...command], {
     cwd,
     env: { ...cleanEnvironment(), NO_COLOR: "1", DO_NOT_TRACK: "1", ...env },
@@ -81,6 +88,11 @@ export async function supabase(
     detached: Deno.build.os !== "windows",
   });
   return await output(child, command.join(" "));
+}
+
+/** Runs the Supabase CLI to its end, for example `["db", "push"]`; see {@link npx}. */
+export function supabase(args: string[], options?: NpxOptions): Promise<string> {
+  return npx(SUPABASE_CLI, args, options);
 }
 
 async function output(child: ReturnType<typeof spawn>, command: string): Promise<string> {

@@ -22,6 +22,18 @@ const PERMISSIONS = [
   "--allow-env=SUPABASE_URL,SUPABASE_PUBLISHABLE_KEYS,SUPABASE_PUBLISHABLE_KEY,SUPABASE_ANON_KEY",
 ];
 
+/** The function as the platform has it, where the tests are to start that one. */
+export interface PlatformFunction {
+  /** The Deno to run it on. */
+  deno: string;
+  /** Its own deno.json. */
+  config: string;
+  entrypoint: string;
+}
+
+/** How `deno task test:platform` names that function to the tests. */
+export const PLATFORM_VARIABLE = "TEST_PLATFORM_FUNCTION";
+
 /** A running function. */
 export interface FunctionProcess {
   /** Where it answers. */
@@ -51,15 +63,8 @@ export async function startFunction(
     onLine?: (line: string) => void;
   },
 ): Promise<FunctionProcess> {
-  const child = spawn(Deno.execPath(), [
-    "run",
-    "--no-prompt",
-    // The versions here are locked; another project's are its own.
-    ...(entrypoint.href.startsWith(ROOT) ? [] : ["--no-lock"]),
-    `--preload=${pathOf("end_with_stdin.ts", import.meta.url)}`,
-    ...permissions,
-    entrypoint.href,
-  ], {
+  const [command, ...args] = commandFor(entrypoint);
+  const child = spawn(command, [...args.slice(0, -1), ...permissions, ...args.slice(-1)], {
     // The caller's own Supabase variables must not leak into what is tested.
     env: { ...cleanEnvironment(), ...env, DENO_SERVE_ADDRESS: "tcp:127.0.0.1:0", NO_COLOR: "1" },
     stdio: ["pipe", "pipe", "pipe"],
@@ -95,4 +100,22 @@ export async function startFunction(
       clearTimeout(timer);
     },
   };
+}
+
+/** The command that runs a function, up to its entrypoint. */
+function commandFor(entrypoint: URL): [string, ...string[]] {
+  const platform = Deno.env.get(PLATFORM_VARIABLE);
+  if (platform && entrypoint === GET_SYNC_STATUS) {
+    const { deno, config, entrypoint }: PlatformFunction = JSON.parse(platform);
+    return [deno, "run", "--no-prompt", "--no-lock", "--config", config, entrypoint];
+  }
+  return [
+    Deno.execPath(),
+    "run",
+    "--no-prompt",
+    // The versions here are locked; another project's are its own.
+    ...(entrypoint.href.startsWith(ROOT) ? [] : ["--no-lock"]),
+    `--preload=${pathOf("end_with_stdin.ts", import.meta.url)}`,
+    entrypoint.href,
+  ];
 }

@@ -63,8 +63,8 @@ const REFUSALS: [string, Env, string][] = [
     "get-sync-status cannot start: none of SUPABASE_PUBLISHABLE_KEYS (entry default), SUPABASE_PUBLISHABLE_KEY and SUPABASE_ANON_KEY is set.",
   ],
   [
-    "SUPABASE_PUBLISHABLE_KEYS where it is no dictionary",
-    { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS: "sb_publishable_x" },
+    "SUPABASE_PUBLISHABLE_KEYS where it is no dictionary, though there is another key",
+    { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS: "sb_publishable_x", SUPABASE_ANON_KEY: "anon" },
     "get-sync-status cannot start: SUPABASE_PUBLISHABLE_KEYS is not a JSON dictionary of keys.",
   ],
 ];

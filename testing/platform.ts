@@ -1,0 +1,27 @@
+/**
+ * Runs before the function where it is tested in the shape in which Supabase's
+ * platform runs it: takes away what the edge runtime takes away. Runs on an
+ * older Deno than the rest, and imports nothing.
+ *
+ * @see https://github.com/supabase/edge-runtime
+ * @module
+ */
+
+const { exit, serve } = Deno;
+
+// In the edge runtime these are mocks that do nothing.
+for (const name of ["exit", "kill", "addSignalListener", "removeSignalListener"]) {
+  Object.defineProperty(Deno, name, { value: () => {} });
+}
+Object.defineProperty(Deno, "args", { value: [] });
+
+// Deno learned DENO_SERVE_ADDRESS only later.
+Object.defineProperty(Deno, "serve", {
+  value: (handler: Deno.ServeHandler) => serve({ hostname: "127.0.0.1", port: 0 }, handler),
+});
+
+// The process that started this one holds the other end of stdin.
+addEventListener("load", async () => {
+  for await (const _ of Deno.stdin.readable);
+  exit();
+});
