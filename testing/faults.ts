@@ -49,7 +49,7 @@ export const AUTH_ERRORS: { status: number; code: string; verdict: 401 | 500; re
     verdict: 401,
     reason: "the session is over; today on a refresh alone",
   },
-  { status: 400, code: "validation_failed", verdict: 401, reason: "the token is for another audience" },
+  { status: 400, code: "validation_failed", verdict: 401, reason: "the token names no audience" },
   { status: 401, code: "no_authorization", verdict: 500, reason: "the header was taken off on the way" },
   { status: 403, code: "not_admin", verdict: 500, reason: "that is asked on other paths alone" },
   { status: 409, code: "conflict", verdict: 500, reason: "the database was busy" },

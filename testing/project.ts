@@ -47,7 +47,7 @@ export interface Project {
   pollsInFlight: number;
   /** All that the function has written, where the log can be read. */
   log?: string[];
-  /** The secret that its tokens are signed with, where that is known. */
+  /** The secret that its tokens may be signed with, where one is known. */
   secret?: string;
   /** Runs one statement as the owner of the database. */
   sql<Row extends Record<string, unknown>>(query: string, parameters?: unknown[]): Promise<Row[]>;
@@ -103,14 +103,13 @@ async function runningProject(
     functionUrl: url + FUNCTION_PATH,
     // Its Auth limits requests, and other people may use it.
     pollsInFlight: 10,
-    secret: secret && await signs(secret, await project.signIn((await project.addScene()).fresh))
-      ? secret
-      : undefined,
+    secret,
     stop: () => owner.end({ timeout: 5 }),
   };
 }
 
-async function signs(secret: string, token: string): Promise<boolean> {
+/** Whether a token was signed with a secret: a project may have changed to keys of its own. */
+export async function isSignedWith(secret: string, token: string): Promise<boolean> {
   try {
     await jwtVerify(token, new TextEncoder().encode(secret));
     return true;

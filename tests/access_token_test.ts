@@ -148,6 +148,7 @@ for (
     "session_not_found",
     "user_banned",
     "user_not_found",
+    "validation_failed",
   ]
 ) {
   inBrowser(`gives null where Auth says ${code}`, async ({ open, outcome, auth, pass }) => {

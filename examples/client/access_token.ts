@@ -29,6 +29,8 @@ const SESSION_OVER = [
   "session_expired",
   "user_banned",
   "user_not_found",
+  // The refresh token is none of this Auth's at all, as supabase/auth 2.196.0 answers.
+  "validation_failed",
 ];
 
 /**

@@ -49,7 +49,7 @@ const TOKEN_REFUSED = new Set([
   "session_expired",
   "user_banned",
   "user_not_found",
-  // On /user this comes from a token for another audience alone (supabase/auth, internal/api/user.go).
+  // On /user this comes from a token without an audience alone (supabase/auth, internal/api/user.go).
   "validation_failed",
 ]);
 
