@@ -76,7 +76,7 @@ export const projectVariable = z.object({
 /** Gives the project to test: the one that is running, or a local stack of one's own. */
 export async function startProject(): Promise<Project> {
   const named = Deno.env.get(PROJECT_VARIABLE);
-  return named ? await runningProject(projectVariable.parse(JSON.parse(named))) : await localProject();
+  return named ? runningProject(projectVariable.parse(JSON.parse(named))) : await localProject();
 }
 
 async function localProject(): Promise<Project> {
@@ -91,9 +91,9 @@ async function localProject(): Promise<Project> {
   };
 }
 
-async function runningProject(
+function runningProject(
   { url, publishableKey, databaseUrl, secret }: z.infer<typeof projectVariable>,
-): Promise<Project> {
+): Project {
   const owner = postgres(databaseUrl, { max: 1, onnotice: () => {} });
   const sql: Project["sql"] = async (query, parameters) =>
     await owner.unsafe(query, parameters as string[]) as unknown as never[];
