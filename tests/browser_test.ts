@@ -123,7 +123,8 @@ if (browser) {
     inFlight++;
     try {
       if (request.method !== "OPTIONS" && down?.test(pathname)) throw new Error("down");
-      return await fetch(new Request(stack.url + pathname + search, request));
+      const answer = await fetch(new Request(stack.url + pathname + search, request));
+      return request.method === "POST" && pathname === "/auth/v1/token" ? byTheirOwnClock(answer) : answer;
     } catch {
       return new Response(null, { status: 503, headers: { "Access-Control-Allow-Origin": "*" } });
     } finally {
@@ -131,6 +132,11 @@ if (browser) {
       busyAt = performance.now();
     }
   });
+  /** A session without the time of its end, as older Auth servers sent it: tabs count from their own clock then. */
+  const byTheirOwnClock = async (answer: Response) => {
+    const { expires_at: _, ...session } = z.record(z.string(), z.unknown()).parse(await answer.json());
+    return Response.json(session, { status: answer.status, headers: { "Access-Control-Allow-Origin": "*" } });
+  };
   const polls = () => arrived.filter((line) => line === `GET ${FUNCTION_PATH}`).length;
   const page = startPage();
   await page.show(`http://127.0.0.1:${proxy.addr.port}`);
@@ -419,11 +425,13 @@ if (browser) {
         );
       }
       while (refreshes() < 10) {
-        const refreshed = refreshes();
+        const [polled, refreshed] = [polls(), refreshes()];
         // The token is about to expire in both at once.
         await Promise.all([tab.clock.fastForward(HOUR_MS), other.clock.fastForward(HOUR_MS)]);
-        await Promise.all([pollsAgain(tab), pollsAgain(other)]);
-        assert(refreshes() > refreshed);
+        await until(async () => {
+          for (const each of [tab, other]) await moveOn(each);
+          return refreshes() > refreshed && polls() >= polled + 2;
+        });
       }
       for (const each of [tab, other]) await showsInTime(each, SEEN["finished@example.com"] ?? []);
       assert.deepEqual(told.filter((title) => title !== "The last import is complete"), []);
