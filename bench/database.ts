@@ -133,9 +133,14 @@ async function explain(run: Run, user: number, statement: string) {
 /** Measures both queries at each size up to `limit` jobs. */
 async function measure(run: Run, limit: number): Promise<Measurement[]> {
   await apply(await project(), run);
-  const [source] = await run("select prosrc from pg_proc where proname = 'get_active_sync_job'");
+  const [source] = await run(
+    "select pg_get_function_sqlbody(oid) as body from pg_proc where proname = 'get_active_sync_job'",
+  );
   // The RPC is a black box to EXPLAIN; its text, with the argument left out, shows the plan inside.
-  const inside = String(source?.prosrc).replace("p_agency_id", "null::uuid").replace(/;\s*$/, "");
+  const inside = String(source?.body)
+    .replace(/^BEGIN ATOMIC|END$/g, "")
+    .replace("p_agency_id", "null::uuid")
+    .replace(/;\s*$/, "");
 
   const measurements: Measurement[] = [];
   let size = { jobs: 0, agencies: 0 };

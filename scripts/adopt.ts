@@ -8,26 +8,26 @@
  * @module
  */
 
+import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { join, resolve } from "node:path";
+import { parse as parseToml } from "smol-toml";
+import { z } from "zod";
 import { pathOf, SUPABASE_CLI } from "../local/commands.ts";
 import { migrations } from "../local/platform.ts";
+import { type Finding, type Inventory, readMigrations, type SqlFile } from "./read_migrations.ts";
 
 const FUNCTION = "get-sync-status";
 const SUPABASE = pathOf("../supabase/", import.meta.url);
 
-/** A file to write into the project. */
+/** The first line of each migration of the endpoint. */
+const MARK = `-- ${FUNCTION}\n`;
+
+/** A file to write into the project, or a text to add at the end of one that is there. */
 interface Copy {
   /** Its path in the project's folder. */
   path: string;
   text: string;
-}
-
-/** Something in the project's migrations that a person has to look at. */
-interface Finding {
-  /** The migration and the line, for example `supabase/migrations/20250101_x.sql:12`. */
-  where: string;
-  what: string;
+  append?: boolean;
 }
 
 /** What adopting would do. */
@@ -38,107 +38,101 @@ interface Plan {
   findings: Finding[];
 }
 
-/** A table name as SQL may write it: with or without schema public, with or without quotes. */
-const table = (name: string) => `(?<![\\w."])(?:"?public"?\\s*\\.\\s*)?"?${name}"?(?![\\w"])`;
-const OURS = `(?:${["agencies", "users", "historical_sync_jobs"].map(table).join("|")})`;
-
-const CREATES_USERS = new RegExp(`\\bcreate\\s+table\\s+(?:if\\s+not\\s+exists\\s+)?${table("users")}`, "i");
-const CREATES_AGENCIES = new RegExp(
-  `\\bcreate\\s+table\\s+(?:if\\s+not\\s+exists\\s+)?${table("agencies")}`,
-  "i",
-);
-
-/** What to look for in the project's migrations, and what to say of it. */
-const CONCERNS: [RegExp, string][] = [
-  [
-    CREATES_USERS,
-    "makes a table users. The copied migration adds agency_id to it instead, and leaves its rights and its row-level security as they are. The endpoint reads agency_id by id, and id must be the user's id in auth.users: if it is another column, change private.current_agency_id(), the policy on users and sync_status.ts.",
-  ],
-  [
-    CREATES_AGENCIES,
-    "makes a table agencies. The copied migration leaves it as it is; it needs a primary key id of type uuid.",
-  ],
-  [
-    new RegExp(`\\bcreate\\s+table\\s+(?:if\\s+not\\s+exists\\s+)?${table("historical_sync_jobs")}`, "i"),
-    "makes a table historical_sync_jobs. The copied migration stops there: rename one of the two.",
-  ],
-  [
-    /\bcreate\s+schema\s+(?:if\s+not\s+exists\s+)?"?private"?/i,
-    "makes a schema private. It stays, with its rights; the copied migration puts current_agency_id() into it. Make sure that the API does not expose it (config.toml, [api] schemas).",
-  ],
-  [
-    /\bfunction\s+(?:"?public"?\s*\.\s*)?"?get_active_sync_job"?/i,
-    "has a function get_active_sync_job. The copied migration stops where it is still there: drop or rename it, for example at the top of that migration.",
-  ],
-  [
-    /\b(?:function\s+"?private"?\s*\.\s*"?current_agency_id|type\s+(?:"?public"?\s*\.\s*)?"?sync_job_status)\b/i,
-    "has an object of the same name as one of the endpoint's. The copied migration stops there: rename one of the two.",
-  ],
-  [
-    new RegExp(`\\bcreate\\s+policy\\b[^;]*\\bon\\s+${OURS}`, "i"),
-    "makes a policy on one of the endpoint's tables. Policies for one command are combined with or: drop any that lets a user read another agency's jobs or change their own agency_id.",
-  ],
-  [
-    new RegExp(`\\bgrant\\b[^;]*\\bon\\s+(?:table\\s+)?[^;]*${OURS}`, "i"),
-    "grants rights on one of the endpoint's tables. Whoever may update agency_id can move into any agency: revoke that from authenticated and anon.",
-  ],
-];
-
-/** Blanks comments out, so that what they say is not taken for SQL and lines keep their numbers. */
-function withoutComments(sql: string): string {
-  return sql.replace(/--[^\n]*|\/\*[^]*?\*\//g, (comment) => comment.replace(/[^\n]/g, " "));
-}
-
-/** Looks for what needs a decision in one of the project's migrations. */
-function look(where: string, sql: string): Finding[] {
-  const text = withoutComments(sql);
-  return CONCERNS.flatMap(([pattern, what]) => {
-    const found = pattern.exec(text);
-    if (!found) return [];
-    return [{ where: `${where}:${text.slice(0, found.index).split("\n").length}`, what }];
-  });
-}
-
 /** Replaces one passage of a migration; fails where the migration no longer has it. */
 function replace(sql: string, passage: RegExp, by: string): string {
   if (!passage.test(sql)) throw new Error(`The migration has no ${passage}.`);
   return sql.replace(passage, () => by);
 }
 
-/** The first migration, for a project that has users or agencies: their rights and their columns are its own. */
-function fitTables(sql: string, has: { users: boolean; agencies: boolean }): string {
-  const own = { agencies: !has.agencies, users: !has.users };
-  if (has.agencies) {
+/** Added to the migration where users is the project's own table: what adopt can't see in SQL files, the database can. */
+const USERS_GUARD = `
+-- users is this project's own table. What the endpoint relies on there is checked here, and not changed.
+do $$
+begin
+  if (select atttypid from pg_attribute where attrelid = 'public.users'::regclass and attname = 'agency_id') <> 'uuid'::regtype then
+    raise exception 'public.users.agency_id must be of type uuid.';
+  end if;
+  if not (select relrowsecurity from pg_class where oid = 'public.users'::regclass) then
+    raise exception 'Row-level security is off on public.users: turn it on, then apply this migration again.';
+  end if;
+  if exists (
+    select from pg_policy, unnest(array['anon', 'authenticated']) as role
+    where  polrelid = 'public.users'::regclass
+    and    polpermissive
+    and    polroles && array[0, role::regrole::oid]
+    and    (
+             polcmd in ('w', '*') and has_column_privilege(role, 'public.users', 'agency_id', 'update')
+             or
+             polcmd in ('a', '*') and has_column_privilege(role, 'public.users', 'agency_id', 'insert')
+           )
+  ) then
+    raise exception 'A policy on public.users lets users insert or update agency_id, and so get into any agency: '
+      'grant them insert and update on the other columns alone, then apply this migration again.';
+  end if;
+end;
+$$;
+`;
+
+/** The first migration for a project that has users or agencies: their rights and their columns stay its own. */
+function fitTables(sql: string, tables: Inventory["tables"]): string {
+  const ours = (["agencies", "users"] as const).filter((name) => !tables.has(name)).map((name) =>
+    `public.${name}`
+  );
+  const statement = (words: string) => ours.length ? `${words.replace("TABLES", ours.join(", "))};\n` : "";
+  if (ours.length < 2) {
+    sql = replace(
+      sql,
+      /revoke all on public\.agencies, [^;]*;\n/,
+      statement("revoke all on TABLES from public, anon, authenticated, service_role"),
+    );
+    sql = replace(
+      sql,
+      /grant select +on public\.agencies, [^;]*;\n/,
+      statement("grant select on TABLES to authenticated"),
+    );
+    sql = replace(
+      sql,
+      /grant select, insert[^;]*;\n/,
+      statement("grant select, insert, update, delete on TABLES to service_role"),
+    );
+  }
+  if (tables.has("agencies")) {
     sql = replace(sql, /create table public\.agencies \([^;]*;\n\n/, "");
     sql = replace(sql, /(comment on (table|column) +public\.agencies[^\n]*\n)+\n/, "");
     sql = replace(sql, /alter table public\.agencies enable[^\n]*\n/, "");
+    sql = replace(sql, /-- The name of one's own agency[^]*?comment on policy[^\n]*\n/, "");
   }
-  if (has.users) {
+  if (tables.has("users")) {
     sql = replace(
       sql,
       /create table public\.users \([^;]*;\n/,
-      "alter table public.users\nadd column agency_id uuid references public.agencies (id) on delete set null;\n",
+      "alter table public.users\nadd column if not exists agency_id uuid references public.agencies (id) on delete set null;\n",
     );
     sql = replace(sql, /comment on table +public\.users [^\n]*\n/, "");
     sql = replace(sql, /comment on column public\.users\.id [^\n]*\n/, "");
     sql = replace(sql, /comment on column public\.users\.created_at [^\n]*\n/, "");
-    sql = replace(sql, /alter table public\.users +enable[^\n]*\n/, "");
+    sql = replace(sql, /create index users_agency_id_idx/, "create index if not exists users_agency_id_idx");
+    sql = replace(
+      sql,
+      /alter table public\.users +enable[^\n]*\n/,
+      "grant select (id, agency_id) on public.users to authenticated;\n",
+    );
+    sql = sql.replaceAll(`"Users read their own row"`, `"get-sync-status: users read their own row"`);
+    sql += USERS_GUARD;
   }
-  const tables = Object.entries(own).filter(([, isOurs]) => isOurs).map(([name]) => `public.${name}`).join(
-    ", ",
-  );
-  return replace(
-    sql,
-    /revoke all on public\.agencies, public\.users from ([^;]*);\n/,
-    tables ? `revoke all on ${tables} from public, anon, authenticated, service_role;\n` : "",
-  );
+  return sql;
 }
 
 /** The version after another one, one second later: `20251231235959` is followed by `20260101000000`. */
 function after(version: string): string {
-  const [, ...parts] = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(version) ?? [];
-  const [year = 0, month = 1, ...rest] = parts.map(Number);
-  return versionOf(new Date(Date.UTC(year, month - 1, ...rest as [number, number, number, number]) + 1_000));
+  const [, year, month, ...rest] = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(version) ?? [];
+  const time = `${year}-${month}-${rest[0]}T${rest.slice(1).join(":")}Z`;
+  if (Number.isNaN(Date.parse(time))) {
+    throw new Error(
+      `No migration can be dated after ${version}, the last one of the project: it is no time. Rename it first.`,
+    );
+  }
+  return versionOf(new Date(Date.parse(time) + 1_000));
 }
 
 function versionOf(date: Date): string {
@@ -164,55 +158,88 @@ async function list(folder: string): Promise<string[]> {
   }
 }
 
+const config = z.object({ functions: z.record(z.string(), z.unknown()).optional() });
+const entry = z.object({ verify_jwt: z.literal(false) });
+
+const VERIFY_JWT =
+  `must say verify_jwt = false for the function ${FUNCTION}: the gateway's own check answers without CORS headers.`;
+
+/** The entry of the function, at the end of config.toml, or what has to be done by hand. */
+async function planConfig(project: string): Promise<{ copies: Copy[]; findings: Finding[] }> {
+  const path = "supabase/config.toml";
+  const text = await readIfThere(join(project, path));
+  if (text === undefined) {
+    for (const other of ["supabase/config.json", "supabase/config.jsonc"]) {
+      const there = await readIfThere(join(project, other)) !== undefined;
+      if (there) return { copies: [], findings: [{ where: other, what: VERIFY_JWT }] };
+    }
+    throw new Error(`${project} is not the folder of a Supabase project: it has no supabase/config.toml.`);
+  }
+  const functions = config.parse(parseToml(text)).functions ?? {};
+  if (FUNCTION in functions) {
+    const right = entry.safeParse(functions[FUNCTION]).success;
+    return { copies: [], findings: right ? [] : [{ where: path, what: VERIFY_JWT }] };
+  }
+  const [own = ""] = new RegExp(`\\[functions\\.${FUNCTION}\\][^]*$`)
+    .exec(await Deno.readTextFile(join(SUPABASE, "config.toml"))) ?? [];
+  return {
+    copies: [{ path, text: `${text.endsWith("\n") ? "" : "\n"}\n${own}`, append: true }],
+    findings: [],
+  };
+}
+
+/** The migrations, dated after the project's last one, and what those before them need a decision for. */
+async function planMigrations(project: string, now: Date): Promise<{ copies: Copy[]; inventory: Inventory }> {
+  const files: SqlFile[] = [];
+  const adopted: SqlFile[] = [];
+  const folder = "supabase/migrations";
+  for (const name of (await list(join(project, folder))).filter((name) => name.endsWith(".sql"))) {
+    const file = { path: `${folder}/${name}`, sql: await Deno.readTextFile(join(project, folder, name)) };
+    (file.sql.startsWith(MARK) ? adopted : files).push(file);
+  }
+  const last =
+    [...files, ...adopted].map(({ path }) => /\/(\d+)_[^/]*$/.exec(path)?.[1] ?? "").sort().at(-1) ?? "";
+  for (
+    const name of (await list(join(project, "supabase/schemas"))).filter((name) => name.endsWith(".sql"))
+  ) {
+    const path = `supabase/schemas/${name}`;
+    files.push({ path, sql: await Deno.readTextFile(join(project, path)) });
+  }
+  const inventory = await readMigrations(files);
+
+  const copies: Copy[] = [];
+  let version = versionOf(now) > last ? versionOf(now) : after(last);
+  for (const [i, { name, sql }] of (await migrations()).entries()) {
+    const title = name.replace(/^\d+_/, "");
+    const path = adopted.find(({ path }) => path.endsWith(`_${title}`))?.path ??
+      `${folder}/${version}_${title}`;
+    copies.push({ path, text: i === 0 ? fitTables(sql, inventory.tables) : sql });
+    version = after(version);
+  }
+  return { copies, inventory };
+}
+
 /**
  * Works out what adopting means for a project.
  *
- * @param project its folder, which holds supabase/config.toml
+ * @param project its folder, the one above `supabase`
  * @param now when that is: the copied migrations are dated then, or after the project's last one
  * @throws {Error} with one sentence where the folder is no Supabase project
  */
-export async function planAdoption(project: string, now = new Date()): Promise<Plan> {
-  const configPath = join("supabase", "config.toml");
-  const config = await readIfThere(join(project, configPath));
-  if (config === undefined) {
-    throw new Error(`${project} has no supabase/config.toml: npx -y ${SUPABASE_CLI} init makes one.`);
-  }
-
-  const wanted: Copy[] = [];
+async function planAdoption(project: string, now = new Date()): Promise<Plan> {
+  const { copies: configuration, findings } = await planConfig(project);
+  const { copies: wanted, inventory } = await planMigrations(project, now);
+  const copy = async (from: string, to: string) => {
+    wanted.push({ path: `supabase/${to}`, text: await Deno.readTextFile(join(SUPABASE, from)) });
+  };
   for (const name of await list(join(SUPABASE, "functions", FUNCTION))) {
-    const path = join("functions", FUNCTION, name);
-    wanted.push({ path: join("supabase", path), text: await Deno.readTextFile(join(SUPABASE, path)) });
+    await copy(`functions/${FUNCTION}/${name}`, `functions/${FUNCTION}/${name}`);
   }
-
-  const theirs = (await list(join(project, "supabase", "migrations"))).filter((name) =>
-    name.endsWith(".sql")
-  );
-  const ours = await migrations();
-  const title = (name: string) => name.replace(/^\d+_/, "");
-  const adopted = ours.map(({ name }) => theirs.find((other) => title(other) === title(name)));
-  const findings: Finding[] = [];
-  const has = { users: false, agencies: false };
-  for (const name of theirs.filter((name) => !adopted.includes(name))) {
-    const sql = await Deno.readTextFile(join(project, "supabase", "migrations", name));
-    findings.push(...look(`supabase/migrations/${name}`, sql));
-    has.users ||= CREATES_USERS.test(withoutComments(sql));
-    has.agencies ||= CREATES_AGENCIES.test(withoutComments(sql));
-  }
-  const last = theirs.map((name) => /^\d{14}(?=_)/.exec(name)?.[0]).filter((version) => version !== undefined)
-    .at(-1);
-  let version = versionOf(now);
-  if (last && version <= last) version = after(last);
-  for (const [i, { name, sql }] of ours.entries()) {
-    const text = i === 0 ? fitTables(sql, has) : sql;
-    wanted.push({ path: join("supabase", "migrations", adopted[i] ?? `${version}_${title(name)}`), text });
-    version = after(version);
-  }
-
   for (const name of await list(join(SUPABASE, "tests"))) {
     // What holds of this project's own users and agencies does not hold of another's.
-    if (name === "05_users_and_agencies.sql" && (has.users || has.agencies)) continue;
-    const text = await Deno.readTextFile(join(SUPABASE, "tests", name));
-    wanted.push({ path: join("supabase", "tests", FUNCTION, name), text });
+    const own = name !== "05_users_and_agencies.sql" ||
+      !(inventory.tables.has("users") || inventory.tables.has("agencies"));
+    if (own) await copy(`tests/${name}`, `tests/${FUNCTION}/${name}`);
   }
 
   const copies: Copy[] = [];
@@ -222,16 +249,11 @@ export async function planAdoption(project: string, now = new Date()): Promise<P
     if (there === undefined) copies.push(copy);
     else if (there !== copy.text) kept.push(copy.path);
   }
-  if (!new RegExp(`^\\s*\\[functions\\."?${FUNCTION}"?\\]`, "m").test(config)) {
-    const [entry = ""] = new RegExp(`\\[functions\\.${FUNCTION}\\][^]*$`)
-      .exec(await Deno.readTextFile(join(SUPABASE, "config.toml"))) ?? [];
-    copies.push({ path: configPath, text: `${config}${config.endsWith("\n") ? "" : "\n"}\n${entry}` });
-  }
-  return { copies, kept, findings };
+  return { copies: [...copies, ...configuration], kept, findings: [...inventory.findings, ...findings] };
 }
 
 /** What to run when the copies are there and the findings decided. */
-export const NEXT = [
+const NEXT = [
   `npx -y ${SUPABASE_CLI} login`,
   `npx -y ${SUPABASE_CLI} link --project-ref <ref>`,
   `npx -y ${SUPABASE_CLI} db push --remote --dry-run`,
@@ -252,11 +274,11 @@ async function main(): Promise<void> {
   const dryRun = values["dry-run"];
   const { copies, kept, findings } = await planAdoption(project);
 
-  for (const { path, text } of copies) {
+  for (const { path, text, append = false } of copies) {
     console.log(`${dryRun ? "would write" : "wrote"} ${path}`);
     if (dryRun) continue;
-    await Deno.mkdir(join(project, path, ".."), { recursive: true });
-    await Deno.writeTextFile(join(project, path), text);
+    await Deno.mkdir(dirname(join(project, path)), { recursive: true });
+    await Deno.writeTextFile(join(project, path), text, append ? { append } : { createNew: true });
   }
   for (const path of kept) console.log(`left as it is, though it differs: ${path}`);
   if (!copies.length && !kept.length) console.log("Everything is there already.");
@@ -268,11 +290,9 @@ async function main(): Promise<void> {
   for (const line of NEXT) console.log(`  ${line}`);
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    Deno.exit(1);
-  }
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  Deno.exit(1);
 }

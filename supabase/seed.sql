@@ -35,7 +35,9 @@ insert into public.users (id, agency_id)
 values ('b0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000001'),
        ('b0000000-0000-4000-8000-000000000002', 'a0000000-0000-4000-8000-000000000002'),
        ('b0000000-0000-4000-8000-000000000003', 'a0000000-0000-4000-8000-000000000003'),
-       ('b0000000-0000-4000-8000-000000000004', null);
+       ('b0000000-0000-4000-8000-000000000004', null)
+-- A project's own trigger on auth.users may have made the rows already.
+on conflict (id) do update set agency_id = excluded.agency_id;
 
 insert into public.historical_sync_jobs (
   agency_id, status, date_from, date_to, total_calls,

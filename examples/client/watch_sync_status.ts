@@ -29,6 +29,7 @@ export interface WatchSyncStatusOptions {
    * Gives the access token, a fresh one where `refresh` is true; null where nobody is signed in.
    * Rejects where Auth is out of reach; that does not end the watch.
    * With supabase-js: `accessTokenFrom(supabase.auth)` of access_token.ts.
+   * It is not called again while it is under way.
    */
   getAccessToken(options: { refresh: boolean }): Promise<string | null>;
   /** Ends the watch, and the poll that is under way. */
@@ -77,22 +78,33 @@ export async function watchSyncStatus(
 ): Promise<void> {
   const tell = (problem: SyncStatusProblem) => callBack(() => onError(problem));
   let failures = 0;
-  let session: "trusted" | "refused" | "refreshed" = "trusted";
+  /** Whether the next token has to be a fresh one. */
+  let refresh = false;
+  /** The token that the last refresh gave: where that one is refused, the session is over. */
+  let refreshed: string | null | undefined;
+  /** The request for a token that is under way: there is one at a time, however long it hangs. */
+  let asked: Promise<string | null> | undefined;
+
   while (!signal.aborted) {
     await pause(0, signal);
-    const refresh = session === "refused";
-    // Where Auth is out of reach that says nothing of the session: the refresh is still due.
-    const token = await inTime(TOKEN_MS, signal, () => getAccessToken({ refresh }));
-    if (refresh && token !== undefined) session = "refreshed";
+    const token = await inTime(TOKEN_MS, signal, () => {
+      return asked ??= (async () => await getAccessToken({ refresh }))().finally(() => asked = undefined);
+    });
+    if (refresh && token !== undefined) {
+      refresh = false;
+      refreshed = token;
+    }
+    // Where Auth is out of reach that says nothing of the session: a refresh is still due.
     const outcome = token === undefined ? "unreachable" : await poll(url, token, signal);
     if (signal.aborted) return;
 
     if (outcome === "forbidden") return tell({ kind: "forbidden" });
     if (outcome === "unauthorized") {
-      if (session === "refreshed") return tell({ kind: "signed_out" });
-      session = "refused";
+      if (token === refreshed) return tell({ kind: "signed_out" });
+      refresh = true;
       continue;
     }
+    refreshed = undefined;
     if (outcome === "unreachable") {
       const retryInMs = Math.min(RETRY_MS.longest, RETRY_MS.shortest * 2 ** failures++) *
         (1 - Math.random() / 2);
@@ -101,7 +113,6 @@ export async function watchSyncStatus(
       continue;
     }
     failures = 0;
-    session = "trusted";
     callBack(() => onStatus(outcome.status));
     await pause(intervalOf(outcome.status), signal);
   }
@@ -109,33 +120,41 @@ export async function watchSyncStatus(
 
 async function poll(url: string, token: string | null, signal: AbortSignal): Promise<Outcome> {
   if (!token) return "unauthorized";
-  const body = await inTime(ANSWER_MS, signal, async (signal) => {
+  const outcome = await inTime(ANSWER_MS, signal, async (signal) => {
     const response = await fetch(url, { headers: { Authorization: `Bearer ${token}` }, signal });
-    return await response.json() as unknown;
+    return outcomeOf(response.status, await response.json());
   });
-  return outcomeOf(body);
+  return outcome ?? "unreachable";
 }
 
 /**
- * Reads an answer by its body: a captive portal, a firewall or a gateway in the
- * function's place sends the same status codes, and must not end the watch.
+ * Reads an answer by its status and its body together: a captive portal, a
+ * firewall or a gateway in the function's place sends one or the other, and must
+ * not end the watch.
  */
-function outcomeOf(body: unknown): Outcome {
-  if (typeof body !== "object" || body === null) return "unreachable";
-  if (isSyncStatus(body)) return { status: body };
-  const code = "code" in body ? body.code : undefined;
-  return code === "unauthorized" || code === "forbidden" ? code : "unreachable";
+function outcomeOf(status: number, body: unknown): Outcome {
+  if (!isRecord(body)) return "unreachable";
+  if (status === 200 && isSyncStatus(body)) return { status: body };
+  if (typeof body.error !== "string") return "unreachable";
+  if (status === 401 && body.code === "unauthorized") return "unauthorized";
+  if (status === 403 && body.code === "forbidden") return "forbidden";
+  return "unreachable";
 }
 
-function isSyncStatus(body: object): body is SyncStatus {
-  if (!("active" in body)) return false;
-  return body.active === true ? "job" in body : body.active === false && "recent_job" in body;
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function isSyncStatus(body: Record<string, unknown>): body is SyncStatus {
+  return body.active === true
+    ? isRecord(body.job)
+    : body.active === false && (body.recent_job === null || isRecord(body.recent_job));
 }
 
 function intervalOf(status: SyncStatus): number {
   if (!status.active) return IDLE_MS;
-  const age = status.job.started_at ? Date.now() - Date.parse(status.job.started_at) : 0;
-  return Math.min(ACTIVE_MS.longest, Math.max(ACTIVE_MS.shortest, age / 100));
+  const age = Date.now() - Date.parse(status.job.started_at ?? "");
+  return Math.min(ACTIVE_MS.longest, Math.max(ACTIVE_MS.shortest, (age || 0) / 100));
 }
 
 /** What a caller's own function throws is the caller's to see, and does not end the watch. */

@@ -1,3 +1,5 @@
+-- get-sync-status
+
 -- Agencies are the tenants. A user belongs to one agency, or to none yet.
 
 create table public.agencies (
@@ -27,8 +29,9 @@ create index users_agency_id_idx on public.users (agency_id);
 
 comment on index public.users_agency_id_idx is 'Finds an agency''s users, among others when the agency is deleted.';
 
--- Helpers for policies live in a schema that the API does not expose. A project
--- may have it already; it then keeps its comment and its rights.
+-- Helpers for policies live in a schema that the API does not expose, and that
+-- the API roles may not look into. A project may have it already; it then keeps
+-- its comment and its rights.
 create schema if not exists private;
 
 do $$
@@ -38,8 +41,6 @@ begin
   end if;
 end;
 $$;
-
-grant usage on schema private to authenticated, service_role;
 
 -- SECURITY DEFINER: the policies of other tables ask for the agency without
 -- passing through the policy on users once more. It tells a caller nothing but

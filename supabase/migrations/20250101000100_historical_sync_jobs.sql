@@ -1,3 +1,5 @@
+-- get-sync-status
+
 -- Each row is one import of an agency's historical calls.
 
 create type public.sync_job_status as enum ('pending', 'in_progress', 'completed', 'failed', 'cancelled');

@@ -1,3 +1,5 @@
+-- get-sync-status
+
 -- PostgREST answers a call that fits two functions with 300 (PGRST203), and every poll with 500.
 do $$
 begin
@@ -12,19 +14,20 @@ end;
 $$;
 
 -- SECURITY INVOKER: row-level security decides what the caller may see,
--- whichever agency the argument names.
+-- whichever agency the argument names. BEGIN ATOMIC: the body is parsed here and
+-- now, so that callers need no right to look into schema private.
 create function public.get_active_sync_job(p_agency_id uuid default null)
 returns setof public.historical_sync_jobs
 language sql
 stable
 security invoker
 set search_path = ''
-as $$
+begin atomic
   select jobs.*
   from   public.historical_sync_jobs as jobs
   where  jobs.agency_id = coalesce(p_agency_id, (select private.current_agency_id()))
   and    jobs.status in ('pending', 'in_progress');
-$$;
+end;
 
 comment on function public.get_active_sync_job(uuid) is 'The pending or in-progress job of an agency, or no row. Without an argument: of the caller''s own agency.';
 

@@ -23,7 +23,10 @@ where  oid in ('public.get_active_sync_job(uuid)'::regprocedure, 'private.curren
 order by proname;
 
 select pg_temp.sign_in('Ann');
+-- The helper goes by the token; only the owner may call it by its name.
+reset role;
 select is(private.current_agency_id(), pg_temp.id('One'), 'The helper knows the caller''s agency');
+select pg_temp.sign_in('Ann');
 select results_eq('select id from public.get_active_sync_job()', $$values ('c1000000-0000-4000-8000-000000000001'::uuid)$$, 'Without an argument: the pending job of the caller''s agency');
 select results_eq($$select id from public.get_active_sync_job(pg_temp.id('One'))$$, $$values ('c1000000-0000-4000-8000-000000000001'::uuid)$$, 'With the caller''s own agency: the same job');
 select results_eq('select id from public.get_active_sync_job(null)', $$values ('c1000000-0000-4000-8000-000000000001'::uuid)$$, 'With null: the same job');
@@ -44,7 +47,9 @@ select is_empty('select * from public.get_active_sync_job()', 'An agency with fi
 select is_empty($$select * from public.get_active_sync_job(pg_temp.id('One'))$$, 'With another agency: no row, active job or not');
 
 select pg_temp.sign_in('Cleo');
+reset role;
 select is(private.current_agency_id(), null, 'The helper knows no agency of a user without one');
+select pg_temp.sign_in('Cleo');
 select is_empty('select * from public.get_active_sync_job()', 'A user without an agency has no active job');
 
 select pg_temp.sign_in('service_role');

@@ -177,13 +177,100 @@ withProject(
   },
 );
 
+const ODD: [string, string, string[]][] = [
+  ["quoted names and upper case", 'CREATE TABLE IF NOT EXISTS "public"."users" (id uuid);', [
+    ":1 makes a table users",
+  ]],
+  ["a table that is renamed", "create table profiles (id uuid);\nalter table profiles rename to users;", [
+    ":2 makes a table users",
+  ]],
+  ["a table that is dropped again", "create table public.users (id uuid);\ndrop table public.users;", []],
+  ["a table of another schema", "set search_path = app;\ncreate table users (id uuid);", []],
+  [
+    "words in a string, a comment and a body",
+    "select 'create table users', $$create table agencies$$; -- create schema private",
+    [],
+  ],
+  [
+    "a glob that looks like a comment",
+    "select 'public/*';\ncreate table public.agencies (id uuid);\nselect '*/5';",
+    [":2 makes a table agencies"],
+  ],
+  [
+    "rights on everything",
+    "create table users (id uuid);\ngrant all on all tables in schema public to anon;\nalter default privileges grant all on tables to anon;\nalter policy p on users using (true);",
+    [":1 makes a table users", ":2 grants rights", ":3 grants rights", ":4 makes a policy"],
+  ],
+  [
+    "rights on other tables alone",
+    "create table notes (id uuid);\ngrant all on notes to anon;\ncreate policy p on notes;",
+    [],
+  ],
+  ["a view of that name", "create view public.agencies as select 1 as id;", [":1 makes a view agencies"]],
+  ["SQL that is none", "\\\\restrict\nselect 1;", [" can't be read"]],
+  ["a migration of the same title as one of ours", "create table public.historical_sync_jobs (id bigint);", [
+    ":1 makes a table historical_sync_jobs",
+  ]],
+];
+for (const [what, sql, due] of ODD) {
+  withProject(`adopt reads ${what}`, { "20260101000000_historical_sync_jobs.sql": sql }, async (project) => {
+    const said = await project.adopt("--dry-run");
+    const found = said.split("\n").filter((line) => line.startsWith("- "));
+    assert.equal(found.length, due.length, said);
+    for (const [i, words] of due.entries()) {
+      assert(
+        found[i]?.startsWith(`- supabase/migrations/20260101000000_historical_sync_jobs.sql${words}`),
+        said,
+      );
+    }
+    assert.match(said, /would write supabase\/migrations\/\d{14}_historical_sync_jobs\.sql/);
+  });
+}
+
+const CONFIGS: [string, string, RegExp][] = [
+  [
+    "an entry in another spelling",
+    "[functions]\nget-sync-status = { verify_jwt = false }\n",
+    /^(?![^]*supabase\/config\.toml)/,
+  ],
+  [
+    "an entry that lets the gateway check",
+    "[functions.'get-sync-status']\nverify_jwt = true\n",
+    /- supabase\/config\.toml must say verify_jwt = false/,
+  ],
+  ["other functions alone", "[functions.other]\nverify_jwt = true", /would write supabase\/config\.toml/],
+];
+for (const [what, toml, due] of CONFIGS) {
+  withProject(`adopt reads a config.toml with ${what}`, {}, async (project) => {
+    await project.write("supabase/config.toml", toml);
+    assert.match(await project.adopt("--dry-run"), due);
+  });
+}
+
+withProject("adopt says what to add to a config.json", {}, async (project) => {
+  await Deno.remove(join(project.folder, "supabase/config.toml"));
+  await project.write("supabase/config.json", "{}");
+  assert.match(await project.adopt("--dry-run"), /- supabase\/config\.json must say verify_jwt = false/);
+});
+
+withProject(
+  "adopt says in one sentence where no migration can come after the last one",
+  { "99999999999999_last.sql": "select 1;" },
+  async (project) => {
+    await assert.rejects(
+      project.adopt("--dry-run"),
+      /No migration can be dated after 99999999999999, the last one of the project/,
+    );
+  },
+);
+
 test("adopt says in one sentence that a folder is no Supabase project", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const adopt = pathOf("../../scripts/adopt.ts", import.meta.url);
     await assert.rejects(
       deno(["run", "--allow-all", adopt, folder]),
-      /has no supabase\/config\.toml: npx -y supabase@\S+ init makes one\.\n$/,
+      /is not the folder of a Supabase project: it has no supabase\/config\.toml\.\n$/,
     );
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -278,24 +365,70 @@ if (server) {
   );
 
   adopting(
-    "adopted into a project with users, a schema private and an overload, it stops with a sentence, and answers once that is decided",
+    "adopted into a project with users, a schema private and an overload, it stops with a sentence each, and answers once these are decided",
     CROWDED,
     async (project, url) => {
       const said = await project.adopt();
+      const migration = async (title: string) =>
+        [...(await project.files()).keys()].find((path) =>
+          path.endsWith(`_${title}.sql`) && path.includes("migrations")
+        ) ?? "";
+      const begin = async (path: string, sql: string) =>
+        await project.write(path, sql + await project.read(path));
+
+      await assert.rejects(
+        runNext(said, project, url),
+        /A policy on public\.users lets users insert or update agency_id/,
+      );
+      await begin(
+        await migration("agencies_and_users"),
+        "revoke update on public.users from authenticated;\ngrant update (email) on public.users to authenticated;\n",
+      );
       await assert.rejects(
         runNext(said, project, url),
         /There is a function public\.get_active_sync_job already: drop or rename it, then apply this migration again\./,
       );
-      const rpc = [...(await project.files()).keys()].find((path) =>
-        path.endsWith("_get_active_sync_job.sql") && path.includes("migrations")
-      ) ?? "";
-      await project.write(
-        rpc,
-        `drop function public.get_active_sync_job();\nrevoke update on public.users from authenticated;\n${await project
-          .read(rpc)}`,
-      );
+      await begin(await migration("get_active_sync_job"), "drop function public.get_active_sync_job();\n");
       await runNext(said, project, url);
       await answersAll(project, url);
+    },
+  );
+
+  adopting(
+    "adopted into a project whose users had no rights on users, it gives them id and agency_id of their own row alone",
+    {
+      "20260101000000_closed.sql":
+        `create table public.agencies (id uuid primary key default gen_random_uuid(), name text, iban text);
+create table public.users (id uuid primary key, agency_id uuid references public.agencies (id), email text);
+alter table public.users enable row level security;
+revoke all on public.users, public.agencies from anon, authenticated;
+`,
+    },
+    async (project, url) => {
+      await runNext(await project.adopt(), project, url);
+      const sql = postgres(url, { onnotice: () => {} });
+      try {
+        const rights = await sql`
+          select table_name || '.' || column_name as name
+          from   information_schema.column_privileges
+          where  grantee = 'authenticated' and table_name in ('users', 'agencies')
+          order by 1`;
+        assert.deepEqual(rights.map(({ name }) => name), ["users.agency_id", "users.id"]);
+      } finally {
+        await sql.end();
+      }
+      await answersAll(project, url);
+    },
+  );
+
+  adopting(
+    "adopted into a project whose users has no row-level security, it stops with a sentence",
+    { "20260101000000_open.sql": "create table public.users (id uuid primary key, email text);\n" },
+    async (project, url) => {
+      await assert.rejects(
+        runNext(await project.adopt(), project, url),
+        /Row-level security is off on public\.users/,
+      );
     },
   );
 } else leftOut("adopted projects on a server", "DATABASE_URL names no PostgreSQL server");
