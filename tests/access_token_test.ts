@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
-import { accessTokenFrom } from "../examples/client/access_token.ts";
+import { accessTokenFrom, keepSession } from "../examples/client/access_token.ts";
 import { USER } from "../testing/fake_upstream.ts";
 import { test } from "../testing/helpers.ts";
 
@@ -35,8 +35,11 @@ interface Browser {
   auth: { answer: Answer; refreshes: string[] };
   /** What the tabs share. */
   stored: Map<string, string>;
-  /** Opens a tab of its own on the same storage. */
-  open(): { supabase: SupabaseClient; getAccessToken(refresh?: boolean): Promise<string | null> };
+  /** Opens a tab of its own on the same storage, which refreshes by itself where that is said. */
+  open(options?: { autoRefreshToken?: boolean }): {
+    supabase: SupabaseClient;
+    getAccessToken(refresh?: boolean): Promise<string | null>;
+  };
   /** Lets fake time pass, in milliseconds. */
   pass(ms: number): Promise<void>;
   /** Waits for a result, however long that takes on fake time; an error is given as its name. */
@@ -46,35 +49,39 @@ interface Browser {
 /** Runs a test in a browser whose storage holds session 1. */
 function inBrowser(sentence: string, check: (browser: Browser) => Promise<void>): void {
   test(`accessTokenFrom ${sentence}`, async () => {
-    const clock = FakeTimers.install({ now: START, toFake: ["setTimeout", "clearTimeout", "Date"] });
+    const clock = FakeTimers.install({
+      now: START,
+      toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"],
+    });
     const stored = new Map([["session", JSON.stringify(session(1))]]);
     let issued = 1;
     const auth: Browser["auth"] = { answer: () => Response.json(session(++issued)), refreshes: [] };
+    const opened: SupabaseClient[] = [];
     const browser: Browser = {
       auth,
       stored,
       pass: (ms) => clock.tickAsync(ms).then(() => {}),
-      open() {
+      open({ autoRefreshToken = false } = {}) {
+        const send: typeof fetch = async (input, init) => {
+          const { pathname } = new URL(String(input));
+          if (pathname === "/auth/v1/logout") return new Response(null, { status: 204 });
+          const { refresh_token: token } = JSON.parse(String(init?.body));
+          auth.refreshes.push(token);
+          return await auth.answer(token);
+        };
         const supabase = createClient("http://project.test", "key", {
           auth: {
             storageKey: "session",
-            autoRefreshToken: false,
+            autoRefreshToken,
             storage: {
               getItem: (key) => stored.get(key) ?? null,
               setItem: (key, value) => void stored.set(key, value),
               removeItem: (key) => void stored.delete(key),
             },
           },
-          global: {
-            async fetch(input, init) {
-              const { pathname } = new URL(String(input));
-              if (pathname === "/auth/v1/logout") return new Response(null, { status: 204 });
-              const { refresh_token: token } = JSON.parse(String(init?.body));
-              auth.refreshes.push(token);
-              return await auth.answer(token);
-            },
-          },
+          global: { fetch: keepSession(send) },
         });
+        opened.push(supabase);
         const getAccessToken = accessTokenFrom(supabase.auth);
         return { supabase, getAccessToken: (refresh = false) => getAccessToken({ refresh }) };
       },
@@ -89,6 +96,7 @@ function inBrowser(sentence: string, check: (browser: Browser) => Promise<void>)
     try {
       await check(browser);
     } finally {
+      for (const { auth } of opened) await auth.stopAutoRefresh();
       clock.uninstall();
     }
   });
@@ -115,6 +123,14 @@ inBrowser("gives null where nobody is signed in", async ({ open, outcome, stored
   const { getAccessToken } = open();
   assert.equal(await outcome(getAccessToken()), null);
   assert.equal(await outcome(getAccessToken(true)), null);
+});
+
+inBrowser("gives null after a sign-out, and asks Auth for nothing", async ({ open, outcome, auth }) => {
+  const { supabase, getAccessToken } = open();
+  assert.equal(await outcome(getAccessToken()), "access 1");
+  await supabase.auth.signOut();
+  assert.equal(await outcome(getAccessToken()), null);
+  assert.deepEqual(auth.refreshes, []);
 });
 
 inBrowser("gives null after a sign-out, and asks Auth for nothing", async ({ open, outcome, auth }) => {
@@ -160,42 +176,94 @@ for (
   });
 }
 
-const OUTAGES: [string, Answer, string][] = [
-  ["Auth answers 503", refuses(503), "AuthRetryableFetchError"],
-  ["Auth answers 500 in its own words", refuses(500, "unexpected_failure"), "AuthRetryableFetchError"],
-  ["there is no network", () => Promise.reject(new TypeError("no network")), "AuthRetryableFetchError"],
-  ["Auth limits requests (429)", refuses(429, "over_request_rate_limit"), "AuthApiError"],
-  [
-    "the gateway refuses the key (401)",
-    () => Response.json({ message: "Invalid API key" }, { status: 401 }),
-    "AuthApiError",
-  ],
-  ["a proxy answers in the place of Auth", () => new Response("<html>", { status: 403 }), "AuthUnknownError"],
+const OUTAGES: [string, Answer][] = [
+  ["Auth answers 503", refuses(503)],
+  ["Auth answers 500 in its own words", refuses(500, "unexpected_failure")],
+  ["there is no network", () => Promise.reject(new TypeError("no network"))],
+  ["Auth limits requests (429)", refuses(429, "over_request_rate_limit")],
+  ["the gateway refuses the key (401)", () => Response.json({ message: "Invalid API key" }, { status: 401 })],
+  ["a firewall answers (403)", () => new Response("<html>", { status: 403 })],
+  ["Auth is busy (409)", refuses(409, "conflict")],
 ];
-for (const [what, answer, name] of OUTAGES) {
-  inBrowser(
-    `rejects where ${what} and the token has expired, and gives one when that is over`,
-    async ({ open, outcome, auth, pass }) => {
-      const { getAccessToken } = open();
-      assert.equal(await outcome(getAccessToken()), "access 1");
-      await pass(HOUR_MS);
-      const { answer: healthy } = auth;
-      auth.answer = answer;
-      for (let i = 0; i < 3; i++) assert.equal(await outcome(getAccessToken()), name);
-      auth.answer = healthy;
-      // supabase-js remembers a failure for a minute.
-      await pass(60_000);
-      assert.equal(await outcome(getAccessToken()), "access 2");
-    },
-  );
+const UNREACHABLE = "AuthRetryableFetchError";
+for (const [what, answer] of OUTAGES) {
+  for (const autoRefreshToken of [false, true]) {
+    const how = autoRefreshToken ? "supabase-js refreshes by itself" : "it does not";
+    inBrowser(
+      `rejects where ${what} while the token expires, and gives one when that is over; ${how}`,
+      async ({ open, outcome, auth, pass }) => {
+        const { getAccessToken } = open({ autoRefreshToken });
+        assert.equal(await outcome(getAccessToken()), "access 1");
+        const { answer: healthy } = auth;
+        auth.answer = answer;
+        // Through the time in which supabase-js refreshes ahead, and on beyond the end.
+        await pass(HOUR_MS - 180_000);
+        for (let minutes = 0; minutes < 10; minutes++) {
+          const token = await outcome(getAccessToken());
+          assert(token === "access 1" || token === UNREACHABLE, String(token));
+          await pass(45_000);
+        }
+        assert.equal(await outcome(getAccessToken()), UNREACHABLE);
+        auth.answer = healthy;
+        // supabase-js remembers a failure for a minute.
+        await pass(60_000);
+        assert.equal(await outcome(getAccessToken()), "access 2");
+      },
+    );
+
+    inBrowser(
+      `rejects where ${what} and the page is opened with an expired token; ${how}`,
+      async ({ open, outcome, auth, pass }) => {
+        await pass(2 * HOUR_MS);
+        const { answer: healthy } = auth;
+        auth.answer = answer;
+        const { getAccessToken } = open({ autoRefreshToken });
+        for (let i = 0; i < 3; i++) assert.equal(await outcome(getAccessToken(i === 1)), UNREACHABLE);
+        auth.answer = healthy;
+        await pass(60_000);
+        assert.equal(await outcome(getAccessToken()), "access 2");
+      },
+    );
+  }
 
   inBrowser(`rejects where ${what} and a fresh token is asked for`, async ({ open, outcome, auth }) => {
     const { getAccessToken } = open();
     auth.answer = answer;
-    assert.equal(await outcome(getAccessToken(true)), name);
+    assert.equal(await outcome(getAccessToken(true)), UNREACHABLE);
     assert.equal(await outcome(getAccessToken()), "access 1", "the old one is good until it expires");
   });
+
+  inBrowser(
+    `never signs in again who signed out while ${what}`,
+    async ({ open, outcome, auth, pass, stored }) => {
+      const { supabase, getAccessToken } = open();
+      assert.equal(await outcome(getAccessToken()), "access 1");
+      await pass(HOUR_MS);
+      const { answer: healthy } = auth;
+      auth.answer = answer;
+      assert.equal(await outcome(getAccessToken()), UNREACHABLE);
+      // What an app does that wants nobody signed in, with or without supabase-js.
+      await Promise.race([supabase.auth.signOut({ scope: "local" }), pass(60_000)]);
+      stored.clear();
+      auth.answer = healthy;
+      await pass(120_000);
+      assert.equal(await outcome(getAccessToken()), null);
+      assert.equal(await outcome(getAccessToken(true)), null);
+      assert.equal(stored.size, 0);
+    },
+  );
 }
+
+inBrowser(
+  "asks a failing Auth three times within half a minute, not eight",
+  async ({ open, outcome, auth, pass }) => {
+    const { getAccessToken } = open();
+    await pass(HOUR_MS);
+    auth.answer = refuses(429, "over_request_rate_limit");
+    assert.equal(await outcome(getAccessToken()), UNREACHABLE);
+    assert.equal(auth.refreshes.length, 3);
+  },
+);
 
 inBrowser(
   "gives both of two tabs a token that refresh one session at once",

@@ -208,6 +208,13 @@ for (
     ["a 403 of a firewall", () => new Response("<html>", { status: 403 })],
     ["a JSON null", () => Response.json(null)],
     ["a captive portal's JSON", () => Response.json({ active: false })],
+    ["an active status without a job", () => Response.json({ active: true, job: null })],
+    [
+      "an unauthorized that is no 401",
+      () => Response.json({ error: "…", code: "unauthorized" }, { status: 511 }),
+    ],
+    ["a firewall's forbidden", () => Response.json({ code: "forbidden" }, { status: 403 })],
+    ["a status in a 502", () => Response.json(ACTIVE, { status: 502 })],
   ] as const
 ) {
   watching(
@@ -285,13 +292,22 @@ watching("on a second 401 it says signed out and stops", [UNAUTHORIZED], async (
 });
 
 watching(
-  "an outage between two 401 ends nothing and needs no other refresh; the second 401 is signed out",
-  [UNAUTHORIZED, FAILED, UNAUTHORIZED, ok(ACTIVE)],
+  "an outage between two 401 ends nothing: the token is refreshed once more before it says signed out",
+  [UNAUTHORIZED, FAILED, UNAUTHORIZED],
   async (watch) => {
     await watch.pass(600_000);
-    // The fresh token was refused as well: that is signed out, and the outage was none.
     assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable", "signed_out"]);
-    assert.equal(watch.refreshes, 1, "the token was fresh already");
+    assert.equal(watch.refreshes, 2);
+  },
+  () => "token",
+);
+
+watching(
+  "a job whose start can't be read is polled as one that has just begun",
+  [ok({ active: true, job: { ...job, started_at: "yesterday" } })],
+  async (watch) => {
+    await watch.pass(4_000);
+    assert.deepEqual(watch.polls, [0, 2_000, 4_000]);
   },
 );
 
@@ -390,15 +406,21 @@ watching("aborting ends a watch that waits for a token that never comes", [ok(AC
   assert.deepEqual(watch.problems, []);
 }, never);
 
+let calls = 0;
 watching(
-  "a token that never comes makes the service unreachable, and is asked for again",
+  "a token that never comes makes the service unreachable, and is asked for once",
   [ok(ACTIVE)],
   async (watch) => {
-    await watch.pass(120_000);
-    assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable", "unreachable"]);
+    await watch.pass(600_000);
+    assert(watch.problems.length > 5);
+    assert(watch.problems.every(({ kind }) => kind === "unreachable"));
     assert.deepEqual(watch.polls, []);
+    assert.equal(calls, 1);
   },
-  never,
+  () => {
+    calls++;
+    return never();
+  },
 );
 
 watching("an answer that never comes makes the service unreachable", [
