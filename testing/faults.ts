@@ -126,6 +126,7 @@ export const FAULTS: Fault[] = [
   { name: "200 with broken JSON", at: (step) => answer(200, HEALTHY[step].body.slice(0, -9)), expected: 500 },
   { name: "200 with an HTML page", at: () => page(200), expected: 500 },
   { name: "200 without a body", at: () => answer(200, ""), expected: 500 },
+  { name: "206 with an empty list", at: () => answer(206, "[]"), expected: 500 },
   { name: "200 with null", at: () => answer(200, "null"), expected: 500 },
   { name: "200 with another shape", at: (step) => reply(step, [{ name: "Harbour Calls" }]), expected: 500 },
   {

@@ -43,6 +43,8 @@ export interface Project {
   /** The function's address behind it. */
   functionUrl: string;
   publishableKey: string;
+  /** The password of the tests' users. */
+  password: string;
   /** How many polls it bears at once on a machine a quarter as quick as usual. */
   pollsInFlight: number;
   /** All that the function has written, where the log can be read. */
@@ -64,6 +66,9 @@ export const TEST_USERS = "b0000000-7e57-4%";
 /** The domain of their addresses: reserved, no mail gets there (RFC 2606). */
 export const TEST_DOMAIN = "get-sync-status.test";
 
+/** What the names of their agencies end with. */
+export const TEST_MARK = " (get-sync-status test)";
+
 /** How `deno task test:project` names the project to the tests. */
 export const PROJECT_VARIABLE = "TEST_PROJECT";
 export const projectVariable = z.object({
@@ -71,6 +76,10 @@ export const projectVariable = z.object({
   publishableKey: z.string(),
   databaseUrl: z.url(),
   secret: z.string().optional(),
+  /** Of the tests' users, another in each run. */
+  password: z.string(),
+  /** Its bcrypt hash. */
+  passwordHash: z.string(),
 });
 
 /** Gives the project to test: the one that is running, or a local stack of one's own. */
@@ -82,7 +91,7 @@ export async function startProject(): Promise<Project> {
 async function localProject(): Promise<Project> {
   const stack = await startStack();
   return {
-    ...withPeople(stack.url, PUBLISHABLE_KEY, stack.sql),
+    ...withPeople(stack.url, PUBLISHABLE_KEY, stack.sql, { password: DEMO_PASSWORD }),
     functionUrl: stack.functionUrl,
     pollsInFlight: stack.pollsInFlight,
     log: stack.function.output,
@@ -92,12 +101,12 @@ async function localProject(): Promise<Project> {
 }
 
 function runningProject(
-  { url, publishableKey, databaseUrl, secret }: z.infer<typeof projectVariable>,
+  { url, publishableKey, databaseUrl, secret, ...credentials }: z.infer<typeof projectVariable>,
 ): Project {
   const owner = postgres(databaseUrl, { max: 1, onnotice: () => {} });
   const sql: Project["sql"] = async (query, parameters) =>
     await owner.unsafe(query, parameters as string[]) as unknown as never[];
-  const project = withPeople(url, publishableKey, sql);
+  const project = withPeople(url, publishableKey, sql, credentials);
   return {
     ...project,
     functionUrl: url + FUNCTION_PATH,
@@ -118,17 +127,32 @@ export async function isSignedWith(secret: string, token: string): Promise<boole
   }
 }
 
-function withPeople(url: string, publishableKey: string, sql: Project["sql"]) {
+/** The password of the tests' users; its hash where that is not the one of seed.sql. */
+interface Credentials {
+  password: string;
+  passwordHash?: string;
+}
+
+/** Adds the tests' people to a project, and signs them in there. */
+export function withPeople(
+  url: string,
+  publishableKey: string,
+  sql: Project["sql"],
+  { password, passwordHash }: Credentials,
+) {
   return {
     url,
     publishableKey,
+    password,
     sql,
     async addScene(): Promise<Scene> {
       const random = crypto.randomUUID().slice(0, 6);
       const middle = `7e57-4${random.slice(0, 3)}-8${random.slice(3)}`;
       const script = (await seed()).sql
         .replaceAll("0000-4000-8000", middle)
-        .replaceAll("@example.com", `.${random}@${TEST_DOMAIN}`);
+        .replaceAll("@example.com", `.${random}@${TEST_DOMAIN}`)
+        .replaceAll(" Calls')", ` Calls${TEST_MARK}')`)
+        .replace(/\$2b\$\S{56}/, passwordHash ?? "$&");
       for (const statement of statementsOf(script)) await sql(statement);
       const id = (kind: string, number: number) => `${kind}0000000-${middle}-00000000000${number}`;
       const person = (name: string, number: number): Person => ({
@@ -149,7 +173,7 @@ function withPeople(url: string, publishableKey: string, sql: Project["sql"]) {
       const response = await fetch(`${url}/auth/v1/token?grant_type=password`, {
         method: "POST",
         headers: { "apikey": publishableKey, "Content-Type": "application/json" },
-        body: JSON.stringify({ email, password: DEMO_PASSWORD }),
+        body: JSON.stringify({ email, password }),
       });
       const text = await response.text();
       if (!response.ok) throw new Error(`${email} could not sign in: ${response.status} ${text}`);

@@ -11,7 +11,7 @@
 /** What is read of supabase-js's `AuthResponse`. */
 interface AuthResponse {
   data: { session: { access_token: string } | null };
-  error: { name: string; code?: string } | null;
+  error: { name: string; code?: string | undefined } | null;
 }
 
 /** What is needed of supabase-js's `supabase.auth`. */
@@ -61,7 +61,7 @@ export function accessTokenFrom(
   };
 }
 
-function isOutage({ name, code = "" }: { name: string; code?: string }): boolean {
+function isOutage({ name, code = "" }: { name: string; code?: string | undefined }): boolean {
   // supabase-js's own names; the first is also what it makes of Auth's session_not_found.
   return name !== "AuthSessionMissingError" && name !== "AuthRefreshDiscardedError" &&
     !SESSION_OVER.includes(code);

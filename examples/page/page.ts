@@ -9,7 +9,7 @@
 
 import { createClient } from "@supabase/supabase-js";
 import type { ActiveJob, RecentJob, SyncStatus } from "../client/types.ts";
-import { accessTokenFrom } from "../client/access_token.ts";
+import { accessTokenFrom, keepSession } from "../client/access_token.ts";
 import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
 
 /** What the server of the page tells it. */
@@ -34,33 +34,36 @@ const view = {
   title: element("title", HTMLHeadingElement),
   notice: element("notice", HTMLParagraphElement),
   job: element("job", HTMLDivElement),
+  whose: element("whose", HTMLParagraphElement),
   period: element("period", HTMLParagraphElement),
   bar: element("bar", HTMLDivElement),
   progress: element("progress", HTMLProgressElement),
   label: element("progress-label", HTMLLabelElement),
   outlook: element("outlook", HTMLParagraphElement),
   counts: element("counts", HTMLElement),
-  announcer: element("announcer", HTMLParagraphElement),
+  titleAnnouncer: element("title-announcer", HTMLParagraphElement),
+  progressAnnouncer: element("progress-announcer", HTMLParagraphElement),
 };
 
 const config: Config = await (await fetch("config.json")).json();
-const supabase = createClient(config.url, config.publishableKey);
+const supabase = createClient(config.url, config.publishableKey, { global: { fetch: keepSession() } });
 const getAccessToken = accessTokenFrom(supabase.auth);
 
 view.user.replaceChildren(...config.users.map((email) => new Option(email, email)));
 
 let watch = new AbortController();
+/** Whose job the card shows. */
 let watched: string | undefined;
+let signingIn = false;
 
-// Also told of a session that another tab began, or that the last visit left.
-supabase.auth.onAuthStateChange((_event, session) => {
-  // No session is not yet the end of one: the watch says when it is.
-  if (!session || session.user.id === watched) return;
-  watched = session.user.id;
-  view.user.value = session.user.email ?? "";
+/** Shows the job of a user from now on. */
+function show({ id, email = "" }: { id: string; email?: string }): void {
+  watched = id;
+  view.user.value = email;
   watch.abort();
   watch = new AbortController();
   clear();
+  view.whose.textContent = email;
   title("Looking for an import …");
   void watchSyncStatus({
     url: `${config.url}/functions/v1/get-sync-status`,
@@ -69,22 +72,31 @@ supabase.auth.onAuthStateChange((_event, session) => {
     onStatus: showStatus,
     onError: showProblem,
   });
+}
+
+// A session that another tab began, or that the last visit left. No session is
+// not yet the end of one: the watch says when it is.
+supabase.auth.onAuthStateChange((_event, session) => {
+  if (session && !signingIn && session.user.id !== watched) show(session.user);
 });
 
 view.form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  // One sign-in at a time: the answer to an earlier one must not replace the session of a later one.
+  if (signingIn) return;
+  signingIn = true;
+  view.submit.setAttribute("aria-disabled", "true");
   watch.abort();
-  watched = undefined;
   clear();
   title("Signing in …");
-  // One sign-in at a time: the answer to an earlier one must not replace the session of a later one.
-  view.submit.disabled = true;
-  const { error } = await supabase.auth.signInWithPassword({
+  const { data, error } = await supabase.auth.signInWithPassword({
     email: view.user.value,
     password: config.password,
   });
-  view.submit.disabled = false;
-  if (error) title(error.status ? "This user could not sign in" : "The service is unreachable");
+  signingIn = false;
+  view.submit.removeAttribute("aria-disabled");
+  if (data.user) return show(data.user);
+  title(error?.code === "invalid_credentials" ? "This user could not sign in" : "The service is unreachable");
 });
 
 // Only now does signing in do anything.
@@ -94,7 +106,10 @@ view.submit.disabled = false;
 function clear(): void {
   view.card.hidden = false;
   view.job.hidden = true;
-  for (const part of [view.title, view.period, view.label, view.outlook, view.counts]) part.textContent = "";
+  for (const part of [view.title, view.whose, view.period, view.label, view.outlook, view.counts]) {
+    part.textContent = "";
+  }
+  view.progressAnnouncer.textContent = "";
   notice("");
 }
 
@@ -121,9 +136,7 @@ function showActive(job: ActiveJob): void {
   title(job.status === "pending" ? "The import is about to start" : "The import is running");
   showJob(job);
   view.bar.hidden = false;
-  view.label.textContent = job.progress_percent === null
-    ? "Counting the calls"
-    : `${job.progress_percent} % done`;
+  view.label.textContent = progressOf(job);
   // Without a value the bar is indeterminate, which is what is known.
   if (job.progress_percent === null) view.progress.removeAttribute("value");
   else view.progress.value = job.progress_percent;
@@ -135,9 +148,16 @@ function showActive(job: ActiveJob): void {
     job.started_at ? `Started ${dateTime(job.started_at)}` : "",
     secondsRemaining === null ? "" : `${duration(secondsRemaining)} left`,
     callsPerSecond === null || stalled ? "" : rate(callsPerSecond),
-  ].filter(Boolean).join(" · ");
+  ].filter(Boolean).map((part) => part.replaceAll(" ", "\u00a0")).join(" · ");
   // Each tenth is news to a screen reader; each call would be noise.
-  if (job.progress_percent !== null) announce(`${Math.floor(job.progress_percent / 10) * 10} % done`);
+  if (job.progress_percent !== null) {
+    announce(view.progressAnnouncer, `${Math.floor(job.progress_percent / 10) * 10} % done`);
+  }
+}
+
+function progressOf({ status, progress_percent }: ActiveJob): string {
+  if (progress_percent !== null) return `${progress_percent} % done`;
+  return status === "pending" ? "Waiting for its turn" : "Counting the calls";
 }
 
 function showJob(job: ActiveJob | RecentJob): void {
@@ -182,7 +202,7 @@ function showProblem(problem: SyncStatusProblem): void {
 
 function title(text: string): void {
   view.title.textContent = text;
-  announce(text);
+  announce(view.titleAnnouncer, text);
 }
 
 function notice(text: string): void {
@@ -191,8 +211,8 @@ function notice(text: string): void {
 }
 
 /** Tells a screen reader, politely, and only what is new. */
-function announce(text: string): void {
-  if (view.announcer.textContent !== text) view.announcer.textContent = text;
+function announce(announcer: HTMLElement, text: string): void {
+  if (announcer.textContent !== text) announcer.textContent = text;
 }
 
 const number = (value: number) => value.toLocaleString();

@@ -13,7 +13,12 @@ const token = await project.signIn(importing);
 
 const ANOTHER_SECRET = "another-secret-of-at-least-32-characters";
 const secret = project.secret && await isSignedWith(project.secret, token) ? project.secret : undefined;
-if (!secret) leftOut("401 with tokens that are forged with the project's own key", "the key is not known");
+if (!secret) {
+  leftOut(
+    "401 with tokens that are forged with the project's own key",
+    "the key is not known: SUPABASE_JWT_SECRET names it",
+  );
+}
 
 async function is401(authorization: string | undefined): Promise<void> {
   const headers: Record<string, string> = authorization === undefined
@@ -50,7 +55,7 @@ test("401 without an Authorization header", () => is401(undefined));
 test("401 with an empty Authorization header", () => is401(""));
 test("401 with the scheme alone", () => is401("Bearer"));
 test("401 with an empty token", () => is401("Bearer "));
-test("401 with another scheme", () => is401(`Basic ${btoa(`${importing.email}:sync-status-demo`)}`));
+test("401 with another scheme", () => is401(`Basic ${btoa(`${importing.email}:${project.password}`)}`));
 test("401 with the token and no scheme", () => is401(token));
 test("401 with a token cut short", () => is401(`Bearer ${token.slice(0, -5)}`));
 test("401 with a token cut to its payload", () => is401(`Bearer ${token.split(".").slice(0, 2).join(".")}`));

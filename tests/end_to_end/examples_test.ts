@@ -9,7 +9,6 @@ import * as bySupabaseJs from "../../examples/call/supabase_js.ts";
 import { showSyncStatus } from "../../examples/call/watch.ts";
 import type { SyncStatus } from "../../examples/client/types.ts";
 import { pathOf } from "../../local/commands.ts";
-import { DEMO_PASSWORD } from "../../local/stack.ts";
 import { test } from "../../testing/helpers.ts";
 import { type Person, startProject } from "../../testing/project.ts";
 
@@ -22,7 +21,7 @@ async function signedInAs({ email }: Person) {
   const supabase = createClient(project.url, project.publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false },
   });
-  await supabase.auth.signInWithPassword({ email, password: DEMO_PASSWORD });
+  await supabase.auth.signInWithPassword({ email, password: project.password });
   return supabase;
 }
 const fresh = await signedInAs(people.fresh);

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import type { Readable } from "node:stream";
 import { createClient } from "@supabase/supabase-js";
-import { DEMO_PASSWORD } from "../../local/stack.ts";
 import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, jobId, keepsContract, poll, test } from "../../testing/helpers.ts";
 import { startProject } from "../../testing/project.ts";
 
@@ -228,7 +227,7 @@ test("supabase-js reads the status with functions.invoke", async () => {
   const supabase = createClient(project.url, project.publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false },
   });
-  await supabase.auth.signInWithPassword({ email: scene.finished.email, password: DEMO_PASSWORD });
+  await supabase.auth.signInWithPassword({ email: scene.finished.email, password: project.password });
   const { data, error } = await supabase.functions.invoke("get-sync-status", { method: "GET" });
   assert.equal(error, null);
   assert.equal(data.recent_job.status, "completed");

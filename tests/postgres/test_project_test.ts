@@ -39,13 +39,14 @@ async function onServer(): Promise<void> {
     return rows;
   };
 
-  const start = () => {
+  const start = (changes: Record<string, string> = {}, ...args: string[]) => {
     const child = spawn(Deno.execPath(), [
       "run",
       "--quiet",
       "--allow-all",
       `--preload=${pathOf("../../local/task_process.ts", import.meta.url)}`,
       pathOf("../../scripts/test_project.ts", import.meta.url),
+      ...args,
     ], {
       env: {
         ...cleanEnvironment(),
@@ -54,6 +55,7 @@ async function onServer(): Promise<void> {
         SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY,
         SUPABASE_JWT_SECRET: JWT_SECRET,
         DATABASE_URL: stack.databaseUrl,
+        ...changes,
       },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -62,10 +64,10 @@ async function onServer(): Promise<void> {
     for (const output of [child.stdout, child.stderr]) output.on("data", (part) => said += part);
     return { kill: (signal: NodeJS.Signals) => child.kill(signal), ended, said: () => said };
   };
-  /** Waits until the tests have added something. */
+  /** Waits until the tests have added more than what the run itself tries with. */
   const underWay = () =>
     until(
-      async () => (await sql`select from public.agencies where id::text like ${TEST_AGENCIES}`).length > 0,
+      async () => (await sql`select from public.agencies where id::text like ${TEST_AGENCIES}`).length > 3,
       60_000,
     );
 
@@ -112,14 +114,105 @@ async function onServer(): Promise<void> {
         const run = start();
         assert.equal(await run.ended, 1);
         const { host } = new URL(stack.url);
+        const database = new URL(stack.databaseUrl ?? "");
         assert.equal(
           run.said(),
-          "The project holds what the seed did not make: 1 agencies, 0 users, 0 jobs. " +
-            `If you mean it nevertheless: --project-ref=${host}\n`,
+          "The project holds what neither the seed nor a test made: 1 agencies. " +
+            `If you mean it nevertheless: --project-ref=${host}+${database.host}${database.pathname}\n`,
         );
         assert.deepEqual(await everything(), before);
       } finally {
         await sql`delete from public.agencies where name = 'Somebody''s'`;
+      }
+    },
+    LIMIT_MS,
+  );
+
+  const refusing = (sentence: string, changes: Record<string, string>, due: RegExp) =>
+    test(`test:project refuses ${sentence}`, async () => {
+      const before = await everything();
+      const run = start(changes);
+      assert.equal(await run.ended, 1);
+      assert.match(run.said(), due);
+      assert.deepEqual(await everything(), before);
+    }, LIMIT_MS);
+
+  const other = new URL(stack.databaseUrl ?? "");
+  other.pathname = "postgres";
+  refusing(
+    "a database without the endpoint's tables",
+    { DATABASE_URL: other.href },
+    /lacks the endpoint's tables: push the migrations first\.\n$/,
+  );
+  refusing(
+    "a pooler in transaction mode",
+    { DATABASE_URL: "postgresql://u@127.0.0.1:6543/postgres" },
+    /names a pooler in transaction mode/,
+  );
+  refusing(
+    "an address without the function",
+    { SUPABASE_URL: "http://127.0.0.1:9" },
+    /does not answer as the function does: deploy it first\.\n$/,
+  );
+  refusing(
+    "the address of one hosted project and the database of another",
+    {
+      DATABASE_URL: `postgresql://postgres.${"b".repeat(20)}@pooler.test:5432/postgres`,
+      SUPABASE_URL: `https://${"a".repeat(20)}.supabase.co`,
+    },
+    /SUPABASE_URL and DATABASE_URL name two projects/,
+  );
+  refusing(
+    "an empty environment",
+    { SUPABASE_URL: "", SUPABASE_PUBLISHABLE_KEY: "" },
+    /^Set SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY/,
+  );
+
+  test(
+    "test:project refuses an address and a database of two projects, and takes away what it tried with",
+    async () => {
+      const production = await startStack();
+      try {
+        const before = await everything();
+        const run = start({ SUPABASE_URL: production.url });
+        assert.equal(await run.ended, 1);
+        assert.match(
+          run.said(),
+          /A user who was added to the database can't sign in at .* Are they one project\?/,
+        );
+        assert.deepEqual(await everything(), before);
+      } finally {
+        await production.stop();
+      }
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "test:project refuses a project from which nothing could be taken away again, before it adds anything",
+    async () => {
+      await sql`create table private.bills (agency_id uuid references public.agencies (id))`;
+      await sql`
+      create function private.bill() returns trigger language plpgsql as
+      'begin insert into private.bills values (new.id); return null; end'`;
+      await sql`create trigger bill after insert on public.agencies for each row execute function private.bill()`;
+      try {
+        const before = await everything();
+        const seen = start();
+        assert.equal(await seen.ended, 1);
+        assert.match(seen.said(), /1 triggers\. If you mean it nevertheless: --project-ref=(\S+)/);
+        const [, reference = ""] = /--project-ref=(\S+)/.exec(seen.said()) ?? [];
+        const named = start({}, `--project-ref=${reference}`);
+        assert.equal(await named.ended, 1);
+        assert.match(
+          named.said(),
+          /can't be added to this project and taken away again: .*violates foreign key constraint/,
+        );
+        assert.deepEqual(await everything(), before);
+      } finally {
+        await sql`drop trigger bill on public.agencies`;
+        await sql`drop function private.bill`;
+        await sql`drop table private.bills`;
       }
     },
     LIMIT_MS,

@@ -176,7 +176,7 @@ async function read<Rows>(
       return new UpstreamFailure(step, "the request failed", status || undefined, error.code || undefined);
     }
     const parsed = rows.safeParse(data);
-    return parsed.success
+    return parsed.success && status === 200
       ? parsed.data
       : new UpstreamFailure(step, "the answer does not fit the contract", status);
   } catch (error) {
