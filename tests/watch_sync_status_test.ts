@@ -2,7 +2,12 @@
 
 import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
-import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../examples/client/watch_sync_status.ts";
+import {
+  outlookOf,
+  type SyncStatusProblem,
+  type SyncStatusWatch,
+  watchSyncStatus,
+} from "../examples/client/watch_sync_status.ts";
 import example from "../examples/answers/active.json" with { type: "json" };
 import type { ActiveJob, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
 import { test } from "../testing/helpers.ts";
@@ -51,6 +56,9 @@ interface Watch {
   whenTold?(): void;
   whenFailed?(): void;
   abort(): void;
+  pollNow: SyncStatusWatch["pollNow"];
+  /** What chance is from now on, from 0 to 1; in the middle unless it is set. */
+  chance: number;
 }
 
 /** Counts the listeners of a target from now on. */
@@ -82,6 +90,7 @@ function watching(
       toFake: ["setTimeout", "clearTimeout", "Date", "performance"],
     });
     const { fetch, document, reportError } = globalThis;
+    const { random } = Math;
     const { any, timeout } = AbortSignal;
     const controller = new AbortController();
     const tab = new Tab();
@@ -101,7 +110,10 @@ function watching(
       reported: [],
       timers: () => clock.countTimers(),
       abort: () => controller.abort(),
+      pollNow: () => started.pollNow(),
+      chance: 0.5,
     };
+    Math.random = () => watch.chance;
     // What browsers lack that are still in use.
     Object.assign(AbortSignal, { any: undefined, timeout: undefined });
     Object.assign(globalThis, {
@@ -118,7 +130,7 @@ function watching(
         }
       },
     });
-    const over = watchSyncStatus({
+    const started = watchSyncStatus({
       url: "https://project.test/functions/v1/get-sync-status",
       getAccessToken: ({ refresh }) =>
         new Promise((resolve) => {
@@ -134,7 +146,8 @@ function watching(
         watch.problems.push(problem);
         watch.whenFailed?.();
       },
-    }).then(() => watch.ended = true);
+    });
+    const over = started.ended.then(() => watch.ended = true);
     try {
       await watch.pass(0);
       await check(watch);
@@ -143,6 +156,7 @@ function watching(
       await clock.tickAsync(0);
       await over;
       clock.uninstall();
+      Math.random = random;
       Object.assign(globalThis, { fetch, document, reportError });
       Object.assign(AbortSignal, { any, timeout });
     }
@@ -227,38 +241,144 @@ for (
         const problem = watch.problems[failures];
         assert(problem?.kind === "unreachable");
         assert.equal(watch.statuses.length, 1, "nothing was said of the status");
-        const longest = 2_000 * 2 ** failures;
-        assert(problem.retryInMs > longest / 2 && problem.retryInMs <= longest, `${problem.retryInMs}`);
         waits.push(problem.retryInMs);
-        await watch.pass(Math.ceil(problem.retryInMs));
+        await watch.pass(problem.retryInMs);
       }
-      assert.equal(new Set(waits.map((wait, i) => wait / 2 ** i)).size, 3, "with jitter");
+      assert.deepEqual(waits, [4_500, 13_500, 40_500]);
       assert.deepEqual(watch.statuses.at(-1), IDLE);
       assert.equal(watch.ended, false);
     },
   );
 }
 
-watching("it waits a minute at most", [FAILED], async (watch) => {
-  const { random } = Math;
-  Math.random = () => 0;
-  try {
+const retries = ({ problems }: Watch) =>
+  problems.map((problem) => problem.kind === "unreachable" ? problem.retryInMs : NaN);
+
+watching("a wait after a failure is less by a random part of up to a half", [FAILED], async (watch) => {
+  for (const chance of [0, 0.999]) {
+    watch.chance = chance;
     await watch.pass(600_000);
-  } finally {
-    Math.random = random;
   }
-  const waits = watch.problems.map((problem) => problem.kind === "unreachable" ? problem.retryInMs : NaN);
-  assert.equal(Math.max(...waits), 60_000);
+  assert.equal(Math.max(...retries(watch)), 60_000);
+  assert.equal(Math.round(Math.min(...retries(watch).slice(-3)) / 100), 300);
 });
+
+watching(
+  "the first wait after a failure is longer than the ordinary one, also while no job is active",
+  [ok(IDLE), FAILED, FAILED],
+  async (watch) => {
+    watch.chance = 0.999;
+    await watch.pass(120_000);
+    assert(retries(watch).length >= 2);
+    for (const wait of retries(watch)) assert(wait > 30_000, `${wait}`);
+  },
+);
 
 watching(
   "its waits begin anew after a success",
   [FAILED, FAILED, FAILED, ok(ACTIVE), FAILED],
   async (watch) => {
-    await watch.pass(20_000);
-    const fourth = watch.problems[3];
-    assert(fourth?.kind === "unreachable" && fourth.retryInMs <= 2_000);
+    await watch.pass(62_000);
+    assert.deepEqual(retries(watch), [4_500, 13_500, 40_500, 4_500]);
   },
+);
+
+watching("each ordinary wait is a fifth longer or shorter by chance", [ok(IDLE)], async (watch) => {
+  await watch.pass(0);
+  watch.chance = 0;
+  await watch.pass(30_000);
+  watch.chance = 1;
+  await watch.pass(24_000 + 36_000);
+  assert.deepEqual(watch.polls, [0, 30_000, 54_000, 90_000]);
+});
+
+watching("pollNow polls at once", [ok(IDLE)], async (watch) => {
+  await watch.pass(5_000);
+  watch.pollNow();
+  await watch.pass(0);
+  assert.deepEqual(watch.polls, [0, 5_000]);
+  await watch.pass(30_000);
+  assert.deepEqual(watch.polls, [0, 5_000, 35_000], "and then goes on as before");
+});
+
+watching("pollNow polls at once also where the service was unreachable", [FAILED], async (watch) => {
+  await watch.pass(3_000);
+  watch.pollNow();
+  await watch.pass(0);
+  assert.deepEqual(watch.polls, [0, 3_000]);
+});
+
+watching(
+  "pollNow makes one poll of several calls, 2 s after the poll before at the soonest",
+  [ok(IDLE)],
+  async (watch) => {
+    for (let i = 0; i < 100; i++) {
+      watch.pollNow();
+      await watch.pass(100);
+    }
+    assert.deepEqual(watch.polls, [0, 2_000, 4_000, 6_000, 8_000, 10_000]);
+  },
+);
+
+watching(
+  "pollNow during a poll makes another one after it, and never a second in flight",
+  [
+    () => new Promise((resolve) => setTimeout(() => resolve(Response.json(IDLE)), 9_000)),
+    ok(ACTIVE),
+    ok(IDLE),
+  ],
+  async (watch) => {
+    await watch.pass(1_000);
+    watch.pollNow();
+    watch.pollNow();
+    await watch.pass(20_000);
+    assert.deepEqual(watch.polls, [0, 9_000, 11_000]);
+    assert.equal(watch.mostInFlight, 1);
+  },
+);
+
+watching("pollNow in a hidden tab polls when the tab is shown", [ok(IDLE)], async (watch) => {
+  watch.tab.show(false);
+  await watch.pass(5_000);
+  watch.pollNow();
+  await watch.pass(5_000);
+  assert.deepEqual(watch.polls, [0]);
+  watch.tab.show(true);
+  await watch.pass(0);
+  assert.deepEqual(watch.polls, [0, 10_000]);
+});
+
+watching("pollNow after the end does nothing", [FORBIDDEN], async (watch) => {
+  await watch.pass(1_000);
+  watch.pollNow();
+  await watch.pass(60_000);
+  assert.equal(watch.polls.length, 1);
+});
+
+watching(
+  "a tab that is hidden and shown again and again polls every 2 s at most",
+  [ok(ACTIVE)],
+  async (watch) => {
+    for (let i = 0; i < 1_000; i++) {
+      watch.tab.show(i % 2 === 1);
+      await watch.pass(10);
+    }
+    assert.deepEqual(watch.polls, [0, 2_000, 4_000, 6_000, 8_000, 10_000]);
+  },
+);
+
+const late = Promise.withResolvers<string>();
+watching(
+  "a token that comes late ends the wait, whenever that is",
+  [ok(ACTIVE)],
+  async (watch) => {
+    await watch.pass(100_000);
+    assert.deepEqual(watch.polls, []);
+    late.resolve("token");
+    await watch.pass(0);
+    assert.deepEqual(watch.polls, [100_000]);
+  },
+  () => late.promise,
 );
 
 watching(
@@ -317,7 +437,7 @@ watching(
   [UNAUTHORIZED, ok(ACTIVE)],
   async (watch) => {
     await watch.pass(20_000);
-    assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable", "unreachable"]);
+    assert.deepEqual(retries(watch), [4_500, 13_500]);
     assert.equal(watch.refreshes, 3);
     assert.equal(watch.tokens[1], "Bearer fresh token");
   },
@@ -451,7 +571,7 @@ watching(
     watch.whenFailed = () => {
       throw error;
     };
-    await watch.pass(6_000);
+    await watch.pass(8_000);
     assert(watch.polls.length >= 3);
     assert.deepEqual(watch.reported, [error]);
   },

@@ -10,7 +10,7 @@
 
 /** What is read of supabase-js's `AuthResponse`. */
 interface AuthResponse {
-  data: { session: { access_token: string } | null };
+  data: { session: { access_token: string; expires_at?: number } | null };
   error: { name: string; code?: string | undefined } | null;
 }
 
@@ -38,6 +38,13 @@ const SESSION_OVER = [
 ];
 
 /**
+ * How long before its end a session is renewed, in milliseconds: each page draws
+ * a moment from this span. supabase-js renews 90 s ahead, and so all at once the
+ * sessions that began at once.
+ */
+const AHEAD_MS = { shortest: 120_000, longest: 420_000 };
+
+/**
  * Makes the `getAccessToken` of `watchSyncStatus` from a supabase-js client.
  *
  * supabase-js does not reject when Auth is out of reach: it answers with an
@@ -50,6 +57,8 @@ const SESSION_OVER = [
 export function accessTokenFrom(
   auth: SupabaseAuth,
 ): (options: { refresh: boolean }) => Promise<string | null> {
+  const aheadMs = between(AHEAD_MS.shortest, AHEAD_MS.longest);
+  let renewal: Promise<unknown> | undefined;
   return async ({ refresh }) => {
     let { data: { session }, error } = await (refresh ? auth.refreshSession() : auth.getSession());
     if (error && !isOutage(error)) {
@@ -57,6 +66,10 @@ export function accessTokenFrom(
       ({ data: { session }, error } = await auth.getSession());
     }
     if (error && isOutage(error)) throw error;
+    if (session?.expires_at && session.expires_at * 1_000 < Date.now() + aheadMs) {
+      // Nobody waits for it: the token is still good.
+      renewal ??= auth.refreshSession().catch(() => {}).finally(() => renewal = undefined);
+    }
     return session?.access_token ?? null;
   };
 }
@@ -67,8 +80,8 @@ function isOutage({ name, code = "" }: { name: string; code?: string | undefined
     !SESSION_OVER.includes(code);
 }
 
-/** After a refresh that failed none is sent for so long: supabase-js tries eight times within half a minute. */
-const REST_MS = 10_000;
+/** The waits between two tries of a refresh, in milliseconds: three times as long each time, less a random half. */
+const RETRY_MS = { shortest: 2_000, longest: 40_000 };
 
 /**
  * A `fetch` for supabase-js that keeps a session through an outage:
@@ -76,31 +89,37 @@ const REST_MS = 10_000;
  *
  * supabase-js forgets an expired session when a refresh is answered with a rate
  * limit, a refused key or a firewall's page, although its refresh token is
- * still good. It keeps the session through a 503. So whatever does not end a
- * session is made a 503 here.
+ * still good. After a 503 it keeps the session, but sends no refresh for a
+ * minute. So supabase-js is told of an answer only when it is a session or the
+ * end of one. Until then the refresh is tried again, and whoever waits for an
+ * expired session goes on waiting.
  *
  * @param send what sends the requests; the browser's own `fetch` unless another is given
  */
 export function keepSession(send: typeof fetch = fetch): typeof fetch {
-  let restUntil = 0;
   return async (input, init) => {
     const url = typeof input === "string" ? input : "href" in input ? input.href : input.url;
     if (!/\/auth\/v1\/token\?(.*&)?grant_type=refresh_token/.test(url)) return await send(input, init);
-    if (Date.now() < restUntil) return unavailable();
-    const response = await send(input, init);
-    if (response.ok || await endsSession(response.clone())) return response;
-    restUntil = Date.now() + REST_MS;
-    return unavailable();
+    for (let longest = RETRY_MS.shortest;; longest = Math.min(RETRY_MS.longest, longest * 3)) {
+      const response = await answerOf(send(input, init));
+      if (response) return response;
+      await new Promise((resolve) => setTimeout(resolve, between(longest / 2, longest)));
+    }
   };
 }
 
-const unavailable = () => new Response(null, { status: 503 });
-
-async function endsSession(response: Response): Promise<boolean> {
+/** Gives the answer to a refresh that is a session or the end of one; undefined for any other, and for none. */
+async function answerOf(sent: Promise<Response>): Promise<Response | undefined> {
   try {
-    const { code, error_code: olderCode } = await response.json();
-    return SESSION_OVER.includes(code) || SESSION_OVER.includes(olderCode);
+    const response = await sent;
+    const { access_token, code, error_code: olderCode } = await response.clone().json();
+    const counts = response.ok
+      ? access_token
+      : SESSION_OVER.includes(code) || SESSION_OVER.includes(olderCode);
+    return counts ? response : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
+
+const between = (least: number, most: number) => least + Math.random() * (most - least);

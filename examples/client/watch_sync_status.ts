@@ -42,41 +42,69 @@ export interface WatchSyncStatusOptions {
 
 const SECOND = 1_000;
 
-/** How often a job is polled that has just begun, and one that takes hours. */
-const ACTIVE_MS = { shortest: 2 * SECOND, longest: 15 * SECOND };
+/**
+ * How long a page waits, in milliseconds: what open pages ask for together is
+ * decided here alone. docs/performance.md has it in figures.
+ */
+export const INTERVALS = {
+  /** Between two polls of an active job: a hundredth of its age, within these bounds. */
+  active: { shortest: 2 * SECOND, longest: 15 * SECOND },
+  /** Between two polls while no job is active. */
+  idle: 30 * SECOND,
+  /** An ordinary wait is longer or shorter by up to this share, so that pages that begin together do not poll together. */
+  spread: 0.2,
+  /** A wait after a failure, at most. */
+  retry: 60 * SECOND,
+  /** How many times the ordinary wait the first wait after a failure may be, and each further one the one before. */
+  growth: 3,
+  /** Between two polls at least, where somebody asks for one at once. */
+  hurry: 2 * SECOND,
+};
 
-/** How often it is looked whether a new job has begun. */
-const IDLE_MS = 30 * SECOND;
-
-/** The waits after failures: doubled with each, up to the longest. */
-const RETRY_MS = { shortest: 2 * SECOND, longest: 60 * SECOND };
-
-/** The function answers within 10 s; what has not come by then never will. */
+/** How long the function or Auth may take: the function answers within 10 s. */
 const ANSWER_MS = 15 * SECOND;
-
-/** How long Auth may take for a token: supabase-js retries a refresh for up to 30 s. */
-const TOKEN_MS = 45 * SECOND;
 
 /** A job without activity for so long has probably lost its worker. */
 const STALLED_MS = 120 * SECOND;
 
 type Outcome = { status: SyncStatus } | "unauthorized" | "forbidden" | "unreachable";
 
+/** A watch that runs. */
+export interface SyncStatusWatch {
+  /** Resolves when the watch has ended, at once after an abort; never rejects. */
+  ended: Promise<void>;
+  /**
+   * Asks for a poll now, for example after the user has started an import: no
+   * later than 2 s after the poll before, and after the one that is under way.
+   * Several calls make one poll. In a hidden tab it waits until the tab is shown.
+   */
+  pollNow(): void;
+}
+
 /**
  * Polls until it is aborted, the session is over or the user has no agency.
  *
- * One poll at a time: every 2 s while a job is active, slower as it gets long
- * (a hundredth of its age, up to 15 s); every 30 s while none is; never while
- * the tab is hidden, at once when it is shown again. After a failure it waits
- * 2 s, 4 s and so on up to a minute, less a random part so that pages do not
- * come back all at once.
+ * One poll at a time. While a job is active: every 2 s, slower as it gets long
+ * (a hundredth of its age, up to 15 s). While none is: every 30 s. Never while
+ * the tab is hidden; at once when it is shown again. Each wait is a fifth longer
+ * or shorter by chance.
  *
- * @returns a promise that resolves when the watch has ended, at once after an abort; it never rejects
+ * After a failure it waits longer than ordinarily: up to three times as long,
+ * then three times that, and a minute at most, less a random part of up to a
+ * half. So pages ask for less during an outage, and come back one after the
+ * other.
  */
-export async function watchSyncStatus(
+export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatch {
+  const timer = pollTimer(options.signal);
+  return { ended: watch(options, timer), pollNow: timer.hurry };
+}
+
+async function watch(
   { url, getAccessToken, signal, onStatus, onError }: WatchSyncStatusOptions,
+  timer: PollTimer,
 ): Promise<void> {
   const tell = (problem: SyncStatusProblem) => callBack(() => onError(problem));
+  let interval = INTERVALS.active.shortest;
   let failures = 0;
   /** Whether the next token has to be a fresh one. */
   let refresh = false;
@@ -85,11 +113,13 @@ export async function watchSyncStatus(
   /** The request for a token that is under way: there is one at a time, however long it hangs. */
   let asked: Promise<string | null> | undefined;
 
+  await timer.wait(0);
   while (!signal.aborted) {
-    await pause(0, signal);
-    const token = await inTime(TOKEN_MS, signal, () => {
+    const token = await inTime(ANSWER_MS, signal, () => {
       return asked ??= (async () => await getAccessToken({ refresh }))().finally(() => asked = undefined);
     });
+    // A token that comes late ends the wait in which the watch is by then.
+    if (token === undefined) asked?.then(timer.hurry, () => {});
     if (refresh && token !== undefined) {
       refresh = false;
       refreshed = token;
@@ -102,19 +132,21 @@ export async function watchSyncStatus(
     if (outcome === "unauthorized") {
       if (token === refreshed) return tell({ kind: "signed_out" });
       refresh = true;
+      await timer.wait(0);
       continue;
     }
     refreshed = undefined;
     if (outcome === "unreachable") {
-      const retryInMs = Math.min(RETRY_MS.longest, RETRY_MS.shortest * 2 ** failures++) *
-        (1 - Math.random() / 2);
+      const longest = Math.min(INTERVALS.retry, interval * INTERVALS.growth ** ++failures);
+      const retryInMs = longest * (1 - Math.random() / 2);
       tell({ kind: "unreachable", retryInMs });
-      await pause(retryInMs, signal);
+      await timer.wait(retryInMs);
       continue;
     }
     failures = 0;
     callBack(() => onStatus(outcome.status));
-    await pause(intervalOf(outcome.status), signal);
+    interval = intervalOf(outcome.status);
+    await timer.wait(interval * (1 + INTERVALS.spread * (2 * Math.random() - 1)));
   }
 }
 
@@ -152,9 +184,10 @@ function isSyncStatus(body: Record<string, unknown>): body is SyncStatus {
 }
 
 function intervalOf(status: SyncStatus): number {
-  if (!status.active) return IDLE_MS;
+  const { active, idle } = INTERVALS;
+  if (!status.active) return idle;
   const age = Date.now() - Date.parse(status.job.started_at ?? "");
-  return Math.min(ACTIVE_MS.longest, Math.max(ACTIVE_MS.shortest, (age || 0) / 100));
+  return Math.min(active.longest, Math.max(active.shortest, (age || 0) / 100));
 }
 
 /** What a caller's own function throws is the caller's to see, and does not end the watch. */
@@ -196,26 +229,57 @@ function inTime<Result>(
   });
 }
 
-/**
- * Resolves after so long, sooner when a hidden tab is shown again, and not
- * while it is hidden; at once when the watch is aborted.
- */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** Says when a poll is due. */
+interface PollTimer {
+  /**
+   * Resolves after so many milliseconds, and not while the tab is hidden;
+   * sooner when the tab is shown again or a poll was asked for; at once when the
+   * watch is aborted.
+   */
+  wait(ms: number): Promise<void>;
+  /** Asks for a poll at once. */
+  hurry(): void;
+}
+
+function pollTimer(signal: AbortSignal): PollTimer {
   const tab = globalThis.document;
   const hidden = () => tab?.visibilityState === "hidden";
-  return new Promise((resolve) => {
-    const settle = () => {
-      clearTimeout(timer);
-      tab?.removeEventListener("visibilitychange", onVisibility);
-      signal.removeEventListener("abort", settle);
-      resolve();
-    };
-    const onVisibility = () => hidden() || settle();
-    const timer = setTimeout(() => hidden() || settle(), ms);
-    tab?.addEventListener("visibilitychange", onVisibility);
-    signal.addEventListener("abort", settle);
-    if (signal.aborted || (ms === 0 && !hidden())) settle();
-  });
+  let lastPollAt = -Infinity;
+  /** Whether a poll was asked for since the last one left. */
+  let hurried = false;
+  /** Ends the wait at hand; none is while a poll is under way. */
+  let endSoon: (() => void) | undefined;
+  return {
+    wait: (ms) =>
+      new Promise((resolve) => {
+        let timer: ReturnType<typeof setTimeout> | undefined;
+        const settle = () => {
+          clearTimeout(timer);
+          tab?.removeEventListener("visibilitychange", onVisibility);
+          signal.removeEventListener("abort", settle);
+          endSoon = undefined;
+          hurried = false;
+          lastPollAt = performance.now();
+          resolve();
+        };
+        const endIn = (ms: number) => {
+          clearTimeout(timer);
+          if (ms > 0) timer = setTimeout(() => endIn(0), ms);
+          else if (!hidden()) settle();
+        };
+        endSoon = () => endIn(lastPollAt + INTERVALS.hurry - performance.now());
+        const onVisibility = () => hidden() || endSoon?.();
+        tab?.addEventListener("visibilitychange", onVisibility);
+        signal.addEventListener("abort", settle);
+        if (signal.aborted) settle();
+        else if (hurried) endSoon();
+        else endIn(ms);
+      }),
+    hurry() {
+      hurried = true;
+      endSoon?.();
+    },
+  };
 }
 
 /** What people ask of an active job, and the endpoint deliberately does not send. */

@@ -65,7 +65,7 @@ function show({ id, email = "" }: { id: string; email?: string }): void {
   clear();
   view.whose.textContent = email;
   title("Looking for an import …");
-  void watchSyncStatus({
+  watchSyncStatus({
     url: `${config.url}/functions/v1/get-sync-status`,
     getAccessToken,
     signal: watch.signal,
