@@ -1,6 +1,7 @@
 /**
  * A worker as a back end would write it, so that there is something to watch:
- * drives the first agency's job through its life as service_role, again and again.
+ * as service_role it drives each active job to its end, and requests a new one
+ * for the first agency again and again.
  *
  * @module
  */
@@ -17,12 +18,14 @@ const CALLS_PER_SECOND = 2;
 /** Calls of each later job: two minutes. */
 const TOTAL_CALLS = 240;
 
-/** Between the end of a job and the request of the next; and until it starts, which a page that looks every 30 s sees. */
+/** Between the end of a job of the first agency and the request of the next. */
 const REST_SECONDS = 10;
-const PENDING_SECONDS = 40;
+
+/** Until a job starts: the first agency's is seen by pages that poll every 30 s; the others were asked for on a page. */
+const PENDING_SECONDS = { unasked: 40, asked: 5 };
 
 /**
- * Starts the worker: pending, in progress, completed (every third time failed), and again.
+ * Starts the worker: pending, in progress, completed (every third time failed).
  *
  * @param url the address of the local stack
  * @param pace how many times faster than life
@@ -34,35 +37,42 @@ export function startDemoWorker(url: string, pace = 1): { stop(): Promise<void> 
   const jobs = () => supabase.from("historical_sync_jobs");
   const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000 / pace).toISOString();
   let ended = 0;
-  let waited = 0;
+  let rested = 0;
 
   /** Does what a second brings. */
   async function step(): Promise<void> {
-    const { data: job } = await supabase.rpc("get_active_sync_job", { p_agency_id: AGENCY }).maybeSingle()
-      .throwOnError();
-    if (!job) {
-      if (++waited < REST_SECONDS) return;
-      waited = 0;
+    const { data: active } = await jobs().select().in("status", ["pending", "in_progress"]).throwOnError();
+    if (active.some(({ agency_id }) => agency_id === AGENCY)) rested = 0;
+    else if (++rested >= REST_SECONDS) {
       await jobs().insert({
         agency_id: AGENCY,
         status: "pending",
         date_from: "2025-01-01",
         date_to: "2025-03-01",
       }).throwOnError();
-      return;
     }
-    if (job.status === "pending") {
-      if (++waited < PENDING_SECONDS) return;
-      waited = 0;
-      await jobs().update({ status: "in_progress", started_at: ago(0), total_calls: TOTAL_CALLS })
-        .eq("id", job.id).throwOnError();
-      return;
+    for (const job of active) {
+      const changes = job.status === "pending" ? start(job) : goOn(job);
+      if (changes) await jobs().update(changes).eq("id", job.id).throwOnError();
     }
+  }
+
+  type Job = Database["public"]["Tables"]["historical_sync_jobs"]["Row"];
+  type Changes = Database["public"]["Tables"]["historical_sync_jobs"]["Update"];
+
+  function start({ agency_id, created_at }: Job): Changes | undefined {
+    const seconds = agency_id === AGENCY ? PENDING_SECONDS.unasked : PENDING_SECONDS.asked;
+    return Date.parse(created_at) > Date.parse(ago(seconds))
+      ? undefined
+      : { status: "in_progress", started_at: ago(0), total_calls: TOTAL_CALLS };
+  }
+
+  function goOn(job: Job): Changes {
     const total = job.total_calls ?? TOTAL_CALLS;
     const processed = Math.min(total, job.processed_calls + CALLS_PER_SECOND);
     const failed = Math.floor(processed / 150);
     const skipped = Math.floor(processed / 60);
-    await jobs().update({
+    return {
       processed_calls: processed,
       imported_calls: processed - failed - skipped,
       skipped_calls: skipped,
@@ -73,7 +83,7 @@ export function startDemoWorker(url: string, pace = 1): { stop(): Promise<void> 
         ? { started_at: ago(processed / CALLS_PER_SECOND) }
         : {}),
       ...(processed === total ? { status: ended++ % 3 === 2 ? "failed" : "completed" } : {}),
-    }).eq("id", job.id).throwOnError();
+    };
   }
 
   let stopped = false;

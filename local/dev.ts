@@ -1,6 +1,6 @@
 /**
  * `deno task dev`: the local stack and the example page until Ctrl-C, and what
- * to try on them. A demo worker moves the first agency's job, unless `--still`.
+ * to try on them. A demo worker moves the jobs, unless `--still`.
  *
  * @module
  */
@@ -100,6 +100,6 @@ Publishable  ${PUBLISHABLE_KEY}
 ${
     still
       ? ""
-      : "A demo worker moves the job of importing@example.com; --still leaves it out. "
+      : "A demo worker moves the active jobs; --still leaves it out. "
   }A change to the function's files is picked up. Ctrl-C ends everything.`);
 }

@@ -1,12 +1,15 @@
 /**
  * Serves the example page on a port of its own, so that its requests to the
- * API are cross-origin as they are in production.
+ * API are cross-origin as they are in production. It is the page's back end as
+ * well: it starts an import for whoever is signed in.
  *
  * @module
  */
 
+import { createClient } from "@supabase/supabase-js";
+import type { Database } from "../supabase/functions/get-sync-status/database.types.ts";
 import { deno, pathOf } from "./commands.ts";
-import { DEMO_PASSWORD, PUBLISHABLE_KEY } from "./stack.ts";
+import { DEMO_PASSWORD, PUBLISHABLE_KEY, SECRET_KEY } from "./stack.ts";
 
 const PAGE = new URL("../examples/page/", import.meta.url);
 
@@ -26,6 +29,25 @@ export interface PageServer {
   stop(): Promise<void>;
 }
 
+/** Requests an import for the agency of the user whose Bearer token came; gives the HTTP status for the page. */
+async function startImport(supabaseUrl: string, authorization: string | null): Promise<number> {
+  const supabase = createClient<Database>(supabaseUrl, SECRET_KEY, {
+    auth: { persistSession: false, autoRefreshToken: false },
+  });
+  const { data: { user } } = await supabase.auth.getUser(authorization?.replace(/^Bearer /, "") ?? "");
+  if (!user) return 401;
+  const { data } = await supabase.from("users").select("agency_id").eq("id", user.id).maybeSingle();
+  if (!data?.agency_id) return 403;
+  const { error } = await supabase.from("historical_sync_jobs").insert({
+    agency_id: data.agency_id,
+    status: "pending",
+    date_from: "2025-01-01",
+    date_to: "2025-03-01",
+  });
+  // The table has at most one active job for each agency (23505 is unique_violation).
+  return error ? error.code === "23505" ? 409 : 500 : 201;
+}
+
 /**
  * Takes the port of the page.
  *
@@ -34,7 +56,7 @@ export interface PageServer {
  */
 export function startPage(port = 0): PageServer {
   let script = "";
-  let config = {};
+  let config = { url: "" };
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     switch (new URL(request.url).pathname) {
       case "/":
@@ -45,6 +67,11 @@ export function startPage(port = 0): PageServer {
         return new Response(script, { headers: { "Content-Type": "text/javascript; charset=utf-8" } });
       case "/config.json":
         return Response.json(config);
+      case "/imports":
+        if (request.method !== "POST") return new Response(null, { status: 405, headers: { Allow: "POST" } });
+        return new Response(null, {
+          status: await startImport(config.url, request.headers.get("Authorization")),
+        });
       default:
         return new Response("no such path", { status: 404 });
     }
@@ -54,12 +81,13 @@ export function startPage(port = 0): PageServer {
     async show(supabaseUrl) {
       const entrypoint = pathOf("../examples/page/page.ts", import.meta.url);
       script = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entrypoint]);
-      config = {
+      const users = DEMO_USERS.map(({ email }) => email);
+      config = Object.assign(config, {
         url: supabaseUrl,
         publishableKey: PUBLISHABLE_KEY,
         password: DEMO_PASSWORD,
-        users: DEMO_USERS.map(({ email }) => email),
-      };
+        users,
+      });
     },
     stop: () => server.shutdown(),
   };

@@ -104,8 +104,9 @@ const SEEN: Record<string, Lines> = {
     PERIOD,
     "Requested 14 Mar 2025, 11:00",
     ...counts("1,500", "1,500", "1,450", "40", "10"),
+    "Start import",
   ],
-  "new@example.com": ["Nothing has been imported yet", "new@example.com"],
+  "new@example.com": ["Nothing has been imported yet", "new@example.com", "Start import"],
   "nobody@example.com": ["Your user belongs to no agency"],
 };
 
@@ -155,7 +156,7 @@ if (browser) {
     tab.setDefaultTimeout(20_000);
     await tab.clock.install();
     await tab.goto(page.url);
-    await tab.locator("button:enabled").waitFor();
+    await tab.locator("#submit:enabled").waitFor();
     return tab;
   };
 
@@ -296,6 +297,7 @@ if (browser) {
         PERIOD,
         "Requested 15 Mar 2025, 10:59",
         ...counts("1,500", "750", "720", "25", "5"),
+        "Start import",
       ],
     ],
     [
@@ -307,6 +309,7 @@ if (browser) {
         PERIOD,
         "Requested 15 Mar 2025, 10:59",
         ...counts("unknown", "750", "720", "25", "5"),
+        "Start import",
       ],
     ],
   ];
@@ -357,6 +360,45 @@ if (browser) {
     await signedIn(tab, "importing@example.com");
     for (let times = 0; times < 3; times++) await pollsAgain(tab);
     assert.equal(arrived.filter((line) => line === `OPTIONS ${FUNCTION_PATH}`).length, 1);
+  });
+
+  inBrowser("who starts an import sees it at once, and no second one is started", async (tab) => {
+    await signedIn(tab, "new@example.com");
+    const before = polls();
+    try {
+      await tab.clock.fastForward(3_000);
+      await tab.getByRole("button", { name: "Start import" }).click();
+      await shows(tab, [
+        "The import is about to start",
+        "new@example.com",
+        PERIOD,
+        "Waiting for its turn",
+        ...counts("unknown", "0", "0", "0", "0"),
+      ]);
+      assert.equal(polls(), before + 1);
+      const token = await stack.signIn("new@example.com");
+      const again = await fetch(new URL("imports", page.url), {
+        method: "POST",
+        headers: { Authorization: `Bearer ${token}` },
+      });
+      assert.equal(again.status, 409);
+    } finally {
+      await stack.sql(
+        "delete from public.historical_sync_jobs where agency_id = 'a0000000-0000-4000-8000-000000000003'",
+      );
+    }
+  });
+
+  inBrowser("where an import can't be started the page says so", async (tab) => {
+    await signedIn(tab, "new@example.com");
+    await tab.route("**/imports", (route) => route.abort());
+    await tab.getByRole("button", { name: "Start import" }).click();
+    await shows(tab, [
+      "Nothing has been imported yet",
+      "new@example.com",
+      "The import could not be started. Please try again.",
+      "Start import",
+    ]);
   });
 
   inBrowser("a hidden tab does not poll, and a shown one does at once", async (tab) => {
@@ -502,7 +544,6 @@ if (browser) {
       await signedIn(tab, "finished@example.com");
       down = /auth/;
       await tab.clock.fastForward(HOUR_MS);
-      // supabase-js itself tries for half a minute before it gives up.
       const problem = /^The service is unreachable; .* Next try in \d+ seconds?.$/;
       await shows(tab, [title, whose, problem, ...rest], () => moveOn(tab, 2_000));
       down = undefined;

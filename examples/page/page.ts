@@ -41,6 +41,7 @@ const view = {
   label: element("progress-label", HTMLLabelElement),
   outlook: element("outlook", HTMLParagraphElement),
   counts: element("counts", HTMLElement),
+  start: element("start", HTMLButtonElement),
   titleAnnouncer: element("title-announcer", HTMLParagraphElement),
   progressAnnouncer: element("progress-announcer", HTMLParagraphElement),
 };
@@ -52,6 +53,7 @@ const getAccessToken = accessTokenFrom(supabase.auth);
 view.user.replaceChildren(...config.users.map((email) => new Option(email, email)));
 
 let watch = new AbortController();
+let pollNow = () => {};
 /** Whose job the card shows. */
 let watched: string | undefined;
 let signingIn = false;
@@ -65,13 +67,13 @@ function show({ id, email = "" }: { id: string; email?: string }): void {
   clear();
   view.whose.textContent = email;
   title("Looking for an import …");
-  watchSyncStatus({
+  ({ pollNow } = watchSyncStatus({
     url: `${config.url}/functions/v1/get-sync-status`,
     getAccessToken,
     signal: watch.signal,
     onStatus: showStatus,
     onError: showProblem,
-  });
+  }));
 }
 
 // A session that another tab began, or that the last visit left. No session is
@@ -99,6 +101,20 @@ view.form.addEventListener("submit", async (event) => {
   title(error?.code === "invalid_credentials" ? "This user could not sign in" : "The service is unreachable");
 });
 
+// A product asks its own back end for this; here the server of the page is one.
+view.start.addEventListener("click", async () => {
+  const { signal } = watch;
+  const answer = await getAccessToken({ refresh: false })
+    .then((token) =>
+      fetch("imports", { method: "POST", headers: { Authorization: `Bearer ${token}` }, signal })
+    )
+    .catch(() => undefined);
+  if (signal.aborted) return;
+  // 409: an import runs already, which another page may have started.
+  if (answer?.ok || answer?.status === 409) pollNow();
+  else notice("The import could not be started. Please try again.");
+});
+
 // Only now does signing in do anything.
 view.submit.disabled = false;
 
@@ -106,6 +122,7 @@ view.submit.disabled = false;
 function clear(): void {
   view.card.hidden = false;
   view.job.hidden = true;
+  view.start.hidden = true;
   for (const part of [view.title, view.whose, view.period, view.label, view.outlook, view.counts]) {
     part.textContent = "";
   }
@@ -121,6 +138,7 @@ const RESULTS = {
 
 function showStatus(status: SyncStatus): void {
   notice("");
+  view.start.hidden = status.active;
   if (status.active) return showActive(status.job);
   if (!status.recent_job) {
     view.job.hidden = true;
