@@ -50,7 +50,7 @@ export function pathOf(relative: string, base: string): string {
  * @param input what it reads from stdin
  * @param cwd the folder that it runs in; without it, that of this process
  * @returns what it wrote to stdout
- * @throws {Error} with what it wrote to stderr when it fails
+ * @throws {Error} with what it wrote when it fails
  */
 export async function deno(args: string[], input = "", cwd?: string): Promise<string> {
   const child = spawn(Deno.execPath(), args, { cwd, env: { ...cleanEnvironment(), NO_COLOR: "1" } });
@@ -105,6 +105,6 @@ async function output(child: ReturnType<typeof spawn>, command: string): Promise
       child.once("error", reject);
     }),
   ]);
-  if (code !== 0) throw new Error(`${command} ended with ${code}: ${stderr || stdout}`);
+  if (code !== 0) throw new Error(`${command} ended with ${code}: ${stderr}${stdout}`);
   return stdout;
 }

@@ -1,40 +1,49 @@
 /**
- * `deno task gen:openapi`: writes openapi.json from contract.ts and from the
+ * `deno task gen:openapi`: writes openapi.json from types.ts and from the
  * errors of handler.ts.
  *
  * @module
  */
 
-import * as z from "zod/mini";
+import { createGenerator } from "ts-json-schema-generator";
 import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
-import { errorBody, syncStatus } from "../supabase/functions/get-sync-status/contract.ts";
 import { ERRORS } from "../supabase/functions/get-sync-status/handler.ts";
 import type { ErrorBody, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
-import { deno } from "../local/commands.ts";
+import { deno, pathOf } from "../local/commands.ts";
 
 /** The file that front ends generate their clients from. */
 export const OPENAPI_FILE = new URL("../openapi.json", import.meta.url);
 
 const NEVER: SyncStatus = { active: false, recent_job: null };
 
-const MEANING: Record<ErrorCode, string> = {
+/** The errors that a GET can be answered with. */
+type GetError = Exclude<ErrorCode, "method_not_allowed">;
+
+const MEANING: Record<GetError, string> = {
   unauthorized: "The Bearer token is missing, malformed, expired, signed out or refused.",
   forbidden: "The user is not associated with an agency.",
-  method_not_allowed: "The method is not GET.",
   internal_error:
     "Auth or the database failed, was slow, or answered against the contract. Comes within 10 seconds.",
 };
 
-/** A zod schema as JSON Schema, without the patterns that only repeat what a format says. */
-const schemaOf = (schema: z.ZodMiniType) => {
-  const { $schema: _, ...jsonSchema } = z.toJSONSchema(schema, {
-    override: ({ jsonSchema }) => {
-      if (jsonSchema.format) delete jsonSchema.pattern;
-    },
-  });
-  return jsonSchema;
-};
+/**
+ * The exported types of types.ts as JSON Schema, each by its name and with its
+ * doc comment: a client generator makes types of the same names from them.
+ */
+function schemas(): unknown {
+  const types = pathOf("../supabase/functions/get-sync-status/types.ts", import.meta.url);
+  const { definitions } = createGenerator({
+    // It takes a glob pattern, and a folder above may have brackets in its name.
+    path: types.replace(/[?*()[\]{}]/g, "[$&]"),
+    expose: "export",
+    jsDoc: "extended",
+    sortProps: false,
+    // It would look for a folder node_modules; `deno task check` checks the file.
+    skipTypeCheck: true,
+  }).createSchema();
+  return JSON.parse(JSON.stringify(definitions).replaceAll("#/definitions/", "#/components/schemas/"));
+}
 
 const header = (description: string, schema: Record<string, unknown> = { type: "string" }) => ({
   description,
@@ -54,7 +63,7 @@ const HEADERS = {
   }),
 };
 
-const errorResponse = (code: ErrorCode) => {
+const errorResponse = (code: GetError) => {
   const { error, headers = {} } = ERRORS[code];
   const own = Object.entries(headers).map(([name, value]) => [name, header("Fixed.", { const: value })]);
   return {
@@ -62,22 +71,24 @@ const errorResponse = (code: ErrorCode) => {
     headers: { ...HEADERS, ...Object.fromEntries(own) },
     content: {
       "application/json": {
-        schema: { $ref: "#/components/schemas/Error" },
+        schema: { $ref: "#/components/schemas/ErrorBody" },
         example: { error, code } satisfies ErrorBody,
       },
     },
   };
 };
-const errorResponses = (...codes: ErrorCode[]) =>
+const errorResponses = (...codes: GetError[]) =>
   Object.fromEntries(codes.map((code) => [ERRORS[code].status, errorResponse(code)]));
 
-/** Any method that is not GET or OPTIONS; the token is not looked at. */
-const notAllowed = (method: string) => ({
-  operationId: `${method}SyncStatus`,
-  summary: "Not allowed",
-  security: [],
-  responses: errorResponses("method_not_allowed"),
-});
+/** What is answered to any other method than GET: no client may call it, so it is no operation. */
+const otherMethods = () => {
+  const { status, headers } = ERRORS.method_not_allowed;
+  return [
+    "OPTIONS, the preflight of a browser, is answered with 204 and `Access-Control-Max-Age: 86400`.",
+    `Any other method is answered with ${status}, \`Allow: ${headers?.Allow}\` and the code \`method_not_allowed\`.`,
+    "Neither looks at the token, and both have the headers that every answer has.",
+  ].join(" ");
+};
 
 const DOCUMENT = {
   openapi: "3.1.0",
@@ -96,7 +107,8 @@ const DOCUMENT = {
     "/get-sync-status": {
       get: {
         operationId: "getSyncStatus",
-        summary: "The active job, or else the most recent one",
+        summary: "The active job, or else the most recent finished one",
+        description: otherMethods(),
         responses: {
           200: {
             description: "The status of the caller's own agency.",
@@ -106,7 +118,7 @@ const DOCUMENT = {
                 schema: { $ref: "#/components/schemas/SyncStatus" },
                 examples: {
                   active: { summary: "A job is pending or in progress", value: ACTIVE },
-                  idle: { summary: "None is; the most recent one that ended", value: IDLE },
+                  idle: { summary: "No job is active; the most recent finished one", value: IDLE },
                   never: { summary: "The agency never had a job", value: NEVER },
                 },
               },
@@ -115,23 +127,6 @@ const DOCUMENT = {
           ...errorResponses("unauthorized", "forbidden", "internal_error"),
         },
       },
-      options: {
-        operationId: "preflightSyncStatus",
-        summary: "The preflight of a browser",
-        security: [],
-        responses: {
-          204: {
-            description: "What a page may send.",
-            headers: {
-              ...HEADERS,
-              "Access-Control-Max-Age": header("A day; browsers cap it to what they allow.", {
-                const: "86400",
-              }),
-            },
-          },
-        },
-      },
-      ...Object.fromEntries(["post", "put", "patch", "delete"].map((method) => [method, notAllowed(method)])),
     },
   },
   components: {
@@ -143,7 +138,7 @@ const DOCUMENT = {
         description: "The access token that Supabase Auth gave the signed-in user.",
       },
     },
-    schemas: { SyncStatus: schemaOf(syncStatus), Error: schemaOf(errorBody) },
+    schemas: schemas(),
   },
 };
 

@@ -6,8 +6,8 @@
  */
 
 import assert from "node:assert/strict";
-import { errorBody, syncStatus } from "../supabase/functions/get-sync-status/contract.ts";
 import { PUBLISHABLE_KEY } from "../local/stack.ts";
+import { parseErrorBody, parseSyncStatus } from "./published_contract.ts";
 
 /** Time as it is, also in tests with a clock of their own. */
 const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis;
@@ -102,14 +102,14 @@ export async function keepsContract(response: Response): Promise<Answer> {
   }
   assert.equal(headers.get("Content-Type"), "application/json");
   const body: unknown = JSON.parse(text);
-  if (status === 200) syncStatus.parse(body);
-  else assert.equal(errorBody.parse(body).code, CODES[status]);
+  if (status === 200) parseSyncStatus(body);
+  else assert.equal(parseErrorBody(body).code, CODES[status]);
   return { status, headers, text, body };
 }
 
 /** The id of the job in a 200. */
 export function jobId(answer: Answer): string | undefined {
-  const status = syncStatus.parse(answer.body);
+  const status = parseSyncStatus(answer.body);
   return status.active ? status.job.id : status.recent_job?.id;
 }
 

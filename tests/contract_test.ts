@@ -1,8 +1,11 @@
-/** The contract by itself: timestamps and progress in the forms PostgreSQL can write. */
+/** The contract by itself: timestamps and progress in the forms PostgreSQL can write, and how strict it is. */
 
 import assert from "node:assert/strict";
+import ACTIVE from "../examples/answers/active.json" with { type: "json" };
+import IDLE from "../examples/answers/idle.json" with { type: "json" };
 import { progressPercent, timestamp } from "../supabase/functions/get-sync-status/contract.ts";
 import { test } from "../testing/helpers.ts";
+import { parseErrorBody, parseSyncStatus } from "../testing/published_contract.ts";
 
 const READS: [string, string][] = [
   ["2025-01-01T00:00:00+00:00", "2025-01-01T00:00:00Z"],
@@ -50,4 +53,59 @@ test("progress_percent is Math.round((processed_calls / total_calls) * 100)", ()
   assert.equal(progressPercent(750, 1500), 50);
   assert.equal(progressPercent(1, 8), 13);
   assert.equal(progressPercent(2147483647, 2147483647), 100);
+});
+
+const FAULTS: [string, unknown][] = [
+  ["a field that nobody knows", { ...ACTIVE, agency_id: ACTIVE.job.id }],
+  ["a job without total_calls", { ...ACTIVE, job: { ...ACTIVE.job, total_calls: undefined } }],
+  ["an active job without its job", { active: true, recent_job: null }],
+  ...Object.entries({
+    agency_id: [ACTIVE.job.id],
+    id: ["uuid", `urn:uuid:${ACTIVE.job.id}`, ACTIVE.job.id.replaceAll("-", "")],
+    status: ["completed", null],
+    date_from: [
+      null,
+      "2025-01-01",
+      "2025-01-01T00:00:00",
+      "2025-01-01T00:00:00+00:00",
+      "2025-01-01 00:00:00Z",
+      "2025-02-30T00:00:00Z",
+      "2025-01-01T24:00:00Z",
+      "2025-01-01T23:59:60Z",
+      "2025-01-01T00:00:00.Z",
+    ],
+    total_calls: [-1, 0.5, "1500", 2 ** 53],
+    processed_calls: [-1, null],
+    progress_percent: [-1, 49.5],
+    started_at: ["", 1735689600],
+  }).flatMap(([field, values]) =>
+    values.map((value): [string, unknown] => [
+      `the ${field} ${JSON.stringify(value)} of an active job`,
+      { ...ACTIVE, job: { ...ACTIVE.job, [field]: value } },
+    ])
+  ),
+  ["a finished job that is in_progress", {
+    ...IDLE,
+    recent_job: { ...IDLE.recent_job, status: "in_progress" },
+  }],
+  ["a finished job with progress_percent", {
+    ...IDLE,
+    recent_job: { ...IDLE.recent_job, progress_percent: 1 },
+  }],
+];
+for (const [fault, body] of FAULTS) {
+  test(`the published contract refuses ${fault}`, () => {
+    // Without the fault it is taken: it is the fault that is refused.
+    parseSyncStatus(ACTIVE);
+    parseSyncStatus(IDLE);
+    assert.throws(() => parseSyncStatus(body));
+  });
+}
+
+test("the published contract refuses an error without a sentence, with a code or a field nobody knows", () => {
+  const body = { error: "Sign in.", code: "unauthorized" };
+  parseErrorBody(body);
+  for (const fault of [{ error: "" }, { code: "teapot" }, { detail: "none" }]) {
+    assert.throws(() => parseErrorBody({ ...body, ...fault }));
+  }
 });

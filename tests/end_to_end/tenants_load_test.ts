@@ -1,9 +1,9 @@
 /** Tenants under load: many agencies poll at once while their jobs change and their users move. */
 
 import assert from "node:assert/strict";
-import { syncStatus } from "../../supabase/functions/get-sync-status/contract.ts";
 import { leftOut, poll, test } from "../../testing/helpers.ts";
 import { startProject } from "../../testing/project.ts";
+import { parseSyncStatus } from "../../testing/published_contract.ts";
 
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());
@@ -77,7 +77,7 @@ async function pollAs(caller: Caller): Promise<void> {
     if (answer.status === 500 || (answer.status === 403 && agencies.has(null))) return;
   }
   assert.equal(answer.status, 200, answer.text);
-  const status = syncStatus.parse(answer.body);
+  const status = parseSyncStatus(answer.body);
   const job = status.active ? status.job : status.recent_job;
   if (!job) return assert(agencies.size > 1, "every agency has had a job");
   assert(agencies.has(owner.get(job.id) ?? "nobody's"), "the job belongs to the caller");

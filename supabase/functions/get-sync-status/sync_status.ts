@@ -8,7 +8,14 @@
 
 import { type AuthError, isAuthSessionMissingError, type SupabaseClient } from "@supabase/supabase-js";
 import type { ZodMiniType } from "zod/mini";
-import { activeJobRows, authUser, recentJobRows, userRows } from "./contract.ts";
+import {
+  activeJobRows,
+  authUser,
+  FINISHED_STATUSES,
+  RECENT_COLUMNS,
+  recentJobRows,
+  userRows,
+} from "./contract.ts";
 import type { Database } from "./database.types.ts";
 import type { SyncStatus } from "./types.ts";
 
@@ -107,11 +114,9 @@ export async function getSyncStatus(
     "historical_sync_jobs",
     recentJobRows,
     supabase.from("historical_sync_jobs")
-      .select(
-        "agency_id,id,status,date_from,date_to,total_calls,processed_calls,imported_calls,skipped_calls,failed_calls,created_at",
-      )
+      .select(RECENT_COLUMNS)
       .eq("agency_id", agencyId)
-      .in("status", ["completed", "failed", "cancelled"])
+      .in("status", FINISHED_STATUSES)
       .order("created_at", { ascending: false })
       // Jobs of one transaction share created_at; the id makes the choice the same each time.
       .order("id", { ascending: false })

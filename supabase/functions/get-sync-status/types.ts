@@ -1,22 +1,42 @@
 /**
  * What get-sync-status answers, as plain types: a front end can import this
  * file without pulling in anything. The schemas in contract.ts are checked
- * against these types by the compiler.
+ * against these types by the compiler. openapi.json is generated from them; the
+ * tags (`@format`, `@minimum` and so on) say there what a type cannot.
  *
  * @module
  */
 
-/** An instant in UTC as RFC 3339 writes it, for example `2025-03-15T10:00:00Z`. */
+/**
+ * An instant in UTC as RFC 3339 writes it, for example `2025-03-15T10:00:00Z`.
+ *
+ * @format date-time
+ * @pattern ^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d{1,6})?Z$
+ */
 export type Timestamp = string;
 
 /** Where a job is while it is active. */
 export type ActiveStatus = "pending" | "in_progress";
 
-/** How a job ended. */
+/** How a finished job ended. */
 export type FinalStatus = "completed" | "failed" | "cancelled";
 
-/** What every job says of itself, active or over. Counts are numbers of calls. */
+/**
+ * @asType integer
+ * @minimum 0
+ * @maximum 9007199254740991
+ */
+type WholeNumber = number;
+
+/** A number of calls. */
+type Calls = WholeNumber;
+
+/** What every job says of itself, active or finished. */
 interface Job<Status extends ActiveStatus | FinalStatus> {
+  /**
+   * @format uuid
+   * @pattern ^[0-9a-f-]{36}$
+   */
   id: string;
   status: Status;
   /** Start of the period whose calls are imported. */
@@ -24,30 +44,30 @@ interface Job<Status extends ActiveStatus | FinalStatus> {
   /** End of that period. */
   date_to: Timestamp;
   /** Calls in the period; null until they have been counted. */
-  total_calls: number | null;
-  processed_calls: number;
-  imported_calls: number;
-  skipped_calls: number;
-  failed_calls: number;
+  total_calls: Calls | null;
+  processed_calls: Calls;
+  imported_calls: Calls;
+  skipped_calls: Calls;
+  failed_calls: Calls;
 }
 
 /** A job that waits or runs. */
 export interface ActiveJob extends Job<ActiveStatus> {
   /** Whole per cent of `total_calls` processed; null while the total is unknown or 0. */
-  progress_percent: number | null;
-  /** Null while the job is pending. */
+  progress_percent: WholeNumber | null;
+  /** When the job began to run; null while it is pending. */
   started_at: Timestamp | null;
   /** When the job last made progress; null before its first. */
   last_activity_at: Timestamp | null;
 }
 
-/** A job that is over. */
+/** A finished job. */
 export interface RecentJob extends Job<FinalStatus> {
   /** When the job was requested. */
   created_at: Timestamp;
 }
 
-/** The body of a 200: the active job, or else the most recent one, or null where there never was one. */
+/** The body of a 200: the active job, or else the most recent finished one, or null where there never was one. */
 export type SyncStatus =
   | { active: true; job: ActiveJob }
   | { active: false; recent_job: RecentJob | null };
@@ -61,7 +81,11 @@ export type ErrorCode =
 
 /** The body of every answer that is not a 200. */
 export interface ErrorBody {
-  /** A sentence for people. */
+  /**
+   * A sentence for people.
+   *
+   * @minLength 1
+   */
   error: string;
   code: ErrorCode;
 }
