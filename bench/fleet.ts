@@ -1,355 +1,189 @@
 /**
- * Many open pages at once, on virtual time: the real watchSyncStatus,
- * accessTokenFrom, keepSession and supabase-js, on a service that is modelled
- * by what it is asked and how it fails.
+ * `deno task fleet [pages] [minutes]`: what many open pages ask of the service
+ * together, above all in an outage and after it. Ends with 1 where a goal is
+ * missed. Without arguments it writes the picture in docs/.
  *
  * @module
  */
 
-import { AsyncLocalStorage } from "node:async_hooks";
-import { AuthClient } from "@supabase/supabase-js";
-import { accessTokenFrom, keepSession } from "../examples/client/access_token.ts";
-import type { SyncStatus } from "../examples/client/types.ts";
-import { INTERVALS, watchSyncStatus } from "../examples/client/watch_sync_status.ts";
-import ACTIVE from "../examples/answers/active.json" with { type: "json" };
-import { startVirtualTime } from "./virtual_time.ts";
+import { type Demand, type Outcome, type Scenario, simulate, spanOf, type Trouble } from "./open_pages.ts";
+import { picture } from "./picture.ts";
 
-const SECOND = 1_000;
-const MINUTE = 60 * SECOND;
-const START = Date.parse("2025-03-15T09:00:00Z");
-const URL_OF_FUNCTION = "https://project.test/functions/v1/get-sync-status";
+const PICTURE = new URL("../docs/fleet.svg", import.meta.url);
 
-/** How long an access token is good for, as Supabase has it by default. */
-const TOKEN_MS = 60 * MINUTE;
-
-/** How long an answer takes: the function's one round trip and the user's own. */
-const LATENCY_MS = 150;
-/** How long a slow upstream takes: the function would give up after 10 s. */
-const SLOW_MS = 9 * SECOND;
-
-/** What goes wrong, and when, in minutes since the start. */
-export interface Trouble {
-  kind: "Auth is down" | "no network" | "slow upstream";
-  from: number;
-  minutes: number;
+const [pages = 10_000, minutes = 120] = Deno.args.map(Number);
+if (!(pages > 0 && minutes >= 20)) {
+  console.error("The arguments are how many pages, and how many minutes: 20 at least.");
+  Deno.exit(1);
 }
 
-/** What is simulated. */
-export interface Scenario {
-  name: string;
-  pages: number;
-  minutes: number;
-  /** Within how many minutes the pages are opened, and which share of them in the first second. */
-  opening: { minutes: number; atOnce: number };
-  /** Which share of the agencies imports, and how long their jobs take, in minutes; there is a minute between two. */
-  jobs: { share: number; shortest: number; longest: number };
-  /** Which share of the tabs is hidden for ten minutes after each five that it is seen, on average. */
-  hiding: number;
-  troubles: Trouble[];
-}
+const TROUBLES: Trouble[] = [
+  { kind: "Auth is down", from: 5, minutes: 5 },
+  { kind: "no network", from: 22, minutes: 5 },
+  { kind: "slow upstream", from: 40, minutes: 5 },
+  // The tokens of all pages are an hour old by now.
+  { kind: "Auth is down", from: 56, minutes: 5 },
+];
 
-/** What the pages ask for, second by second. */
-export interface Demand {
-  /** Polls that leave a page. */
-  polls: number[];
-  /** Requests that reach Auth: the function's, and refreshes. */
-  auth: number[];
-  /** Refreshes of a session among these. */
-  refreshes: number[];
-  /** Requests that reach the REST API. */
-  rest: number[];
-}
+/** A morning: a fifth of the pages is opened in the same second, and a fifth of the agencies imports. */
+const MORNING: Scenario = {
+  name: "a morning",
+  pages,
+  minutes,
+  opening: { minutes: 3, atOnce: 0.2 },
+  jobs: { share: 0.2, shortest: 2, longest: 60 },
+  hiding: 0.3,
+  troubles: TROUBLES.filter((trouble) => spanOf(trouble).to + 600 <= minutes * 60),
+};
 
-/** How a fleet did. */
-export interface Voyage {
-  demand: Demand;
-  /** For each trouble, how long each page that was seen all along needed to show the truth again, in seconds, sorted. */
-  recoveries: number[][];
-  mostInFlight: number;
-  signedOut: number;
-}
+/** What is asked in proportion to the pages needs no more of them. */
+const FEWER = Math.min(pages, 3_000);
 
-/** Numbers between 0 and 1, the same ones for the same seed (mulberry32): the same run each time. */
-function randomOf(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+/** Every agency imports, and every page is seen. */
+const ALL_ACTIVE: Scenario = {
+  ...MORNING,
+  name: "all jobs active",
+  pages: FEWER,
+  minutes: 20,
+  opening: { minutes: 1, atOnce: 0 },
+  jobs: { share: 1, shortest: 2, longest: 13 },
+  hiding: 0,
+  troubles: [{ kind: "Auth is down", from: 5, minutes: 5 }],
+};
+
+/** The same with jobs that are polled every 15 s most of the time. */
+const ALL_LONG: Scenario = {
+  ...ALL_ACTIVE,
+  name: "all jobs active and long",
+  jobs: { share: 1, shortest: 60, longest: 240 },
+};
+
+/** Every page is opened in the same second, with a session that began then. */
+const SAME_SECOND: Scenario = {
+  ...MORNING,
+  name: "all opened in the same second",
+  pages: FEWER,
+  minutes: 70,
+  opening: { minutes: 0, atOnce: 1 },
+  hiding: 0,
+  troubles: [],
+};
+
+const peak = (values: number[], from: number, to: number) =>
+  values.slice(from, to).reduce((highest, value) => Math.max(highest, value), 0);
+const mean = (values: number[], from: number, to: number) =>
+  values.slice(from, to).reduce((sum, value) => sum + value, 0) / (to - from);
+
+/** What was asked for per second: in the two minutes before a trouble, at most in it (from its tenth second) and after it. */
+function around(values: number[], trouble: Trouble) {
+  const { from, to } = spanOf(trouble);
+  return {
+    steady: mean(values, from - 120, from),
+    during: peak(values, from + 10, to),
+    after: peak(values, to, to + 600),
   };
 }
 
-/** A tab, as far as the client looks at one. */
-class Tab {
-  visibilityState = "visible";
-  #listeners = new Set<() => void>();
-  addEventListener(_type: string, listener: () => void): void {
-    this.#listeners.add(listener);
-  }
-  removeEventListener(_type: string, listener: () => void): void {
-    this.#listeners.delete(listener);
-  }
-  show(visible: boolean): void {
-    this.visibilityState = visible ? "visible" : "hidden";
-    for (const listener of [...this.#listeners]) listener();
-  }
+const REQUESTS: Record<keyof Demand, string> = {
+  polls: "polls",
+  auth: "requests to Auth",
+  refreshes: "refreshes among these",
+  rest: "requests to REST",
+};
+const KINDS = Object.keys(REQUESTS) as (keyof Demand)[];
+
+interface Goal {
+  what: string;
+  value: number;
+  most: number;
 }
 
-/** An open page. */
-interface Page {
-  number: number;
-  tab: Tab;
-  /** Its agency's jobs: milliseconds that each takes, undefined where the agency imports nothing. */
-  jobMs: number | undefined;
-  /** How far into a job and the minute after it the agency is at the start. */
-  phaseMs: number;
-  inFlight: number;
-  /** Since when its tab is seen. */
-  seenSince: number;
-}
-
-/** Runs a scenario. */
-export async function sail(scenario: Scenario): Promise<Voyage> {
-  const { random } = Math;
-  const { fetch, document } = globalThis;
-  Math.random = randomOf(1);
-  const time = startVirtualTime(START);
-  const pageAtHand = new AsyncLocalStorage<Page>();
-  const seconds = scenario.minutes * 60;
-  const zeros = () => new Array<number>(seconds + 1).fill(0);
-  const demand: Demand = { polls: zeros(), auth: zeros(), refreshes: zeros(), rest: zeros() };
-  const voyage: Voyage = {
-    demand,
-    recoveries: scenario.troubles.map(() => []),
-    mostInFlight: 0,
-    signedOut: 0,
-  };
-  const count = (what: keyof Demand, requests = 1) => {
-    const second = Math.floor((time.now() - START) / SECOND);
-    demand[what][second] = (demand[what][second] ?? 0) + requests;
-  };
-  const later = <Result>(ms: number, result: () => Result | Promise<Result>) =>
-    new Promise<Result>((resolve) => setTimeout(() => resolve(result()), ms));
-  const noNetwork = () => later<never>(LATENCY_MS, () => Promise.reject(new TypeError("no network")));
-
-  const ends = scenario.troubles.map(({ from, minutes }) => START + (from + minutes) * MINUTE);
-  const troubleNow = () =>
-    scenario.troubles.find(({ from }, i) =>
-      time.now() >= START + from * MINUTE && time.now() < (ends[i] ?? 0)
-    )
-      ?.kind;
-
-  function statusOf({ jobMs, phaseMs }: Page): SyncStatus {
-    const into = jobMs === undefined ? 0 : (time.now() - START + phaseMs) % (jobMs + MINUTE);
-    if (jobMs === undefined || into >= jobMs) return { active: false, recent_job: null };
-    const started_at = new Date(time.now() - into).toISOString();
-    return { active: true, job: { ...ACTIVE.job, status: "in_progress", started_at } };
-  }
-
-  /** What the function answers, and what it asks for it. */
-  function poll(page: Page): Promise<unknown> {
-    count("polls");
-    const trouble = troubleNow();
-    if (trouble === "no network") return noNetwork();
-    count("auth");
-    count("rest", 2);
-    if (trouble === "Auth is down") {
-      return later(LATENCY_MS, () => ({
-        status: 500,
-        json: () => Promise.resolve({ error: "…", code: "internal_error" }),
-      }));
-    }
-    const status = statusOf(page);
-    if (!status.active) count("rest");
-    return later(
-      trouble ? SLOW_MS : LATENCY_MS,
-      () => ({ status: 200, json: () => Promise.resolve(status) }),
-    );
-  }
-
-  /** What Auth answers to a refresh. */
-  function refresh(page: Page): Promise<Response> {
-    if (troubleNow() === "no network") return noNetwork();
-    count("auth");
-    count("refreshes");
-    const down = troubleNow() === "Auth is down";
-    return later(
-      LATENCY_MS,
-      () => down ? new Response(null, { status: 503 }) : Response.json(sessionOf(page)),
-    );
-  }
-
-  const sessionOf = ({ number }: Page) => ({
-    access_token: `access ${number}`,
-    refresh_token: `refresh ${number}`,
-    token_type: "bearer",
-    expires_in: TOKEN_MS / SECOND,
-    expires_at: Math.floor((time.now() + TOKEN_MS) / SECOND),
-    user: { id: `user ${number}` },
-  });
-
-  Object.defineProperty(globalThis, "document", {
-    configurable: true,
-    get: () => pageAtHand.getStore()?.tab,
-  });
-  globalThis.fetch = (async () => {
-    const page = pageAtHand.getStore();
-    if (!page) throw new Error("a poll of no page");
-    voyage.mostInFlight = Math.max(voyage.mostInFlight, ++page.inFlight);
-    try {
-      return await poll(page);
-    } finally {
-      page.inFlight--;
-    }
-  }) as typeof fetch;
-
-  function open(page: Page): void {
-    const stored = new Map([["session", JSON.stringify(sessionOf(page))]]);
-    const auth = new AuthClient({
-      url: "https://project.test/auth/v1",
-      storageKey: "session",
-      storage: {
-        getItem: (key) => stored.get(key) ?? null,
-        setItem: (key, value) => void stored.set(key, value),
-        removeItem: (key) => void stored.delete(key),
-      },
-      fetch: keepSession(() => refresh(page)),
+/** What is promised of each outage; a slow upstream answers, and is none. */
+function goalsOf(scenario: Scenario, { demand, recoveries }: Outcome, duringAtMost: number): Goal[] {
+  return scenario.troubles.flatMap((trouble, i) => {
+    if (trouble.kind === "slow upstream") return [];
+    const where = `${scenario.name}, ${trouble.kind} at ${trouble.from}`;
+    const rates = (["polls", "auth", "rest"] as const).flatMap((kind) => {
+      const { steady, during, after } = around(demand[kind], trouble);
+      const what = `${where}: ${REQUESTS[kind]}, times the steady rate`;
+      return [
+        { what: `${what}, in it`, value: during / steady, most: duringAtMost },
+        { what: `${what}, in the ten minutes after`, value: after / steady, most: 1.5 },
+      ];
     });
-    page.seenSince = time.now();
-    /** Which troubles this page has come out of. */
-    let over = 0;
-    watchSyncStatus({
-      url: URL_OF_FUNCTION,
-      getAccessToken: accessTokenFrom(auth),
-      signal: new AbortController().signal,
-      onStatus() {
-        for (; (ends[over] ?? Infinity) <= time.now() - LATENCY_MS; over++) {
-          const end = ends[over] ?? NaN;
-          if (page.seenSince < end) voyage.recoveries[over]?.push((time.now() - end) / SECOND);
-        }
-      },
-      onError({ kind }) {
-        if (kind !== "unreachable") voyage.signedOut++;
-      },
-    });
-    if (Math.random() < scenario.hiding) hide(page);
-  }
-
-  function hide(page: Page): void {
-    setTimeout(() => {
-      page.tab.show(false);
-      page.seenSince = Infinity;
-      setTimeout(() => {
-        page.tab.show(true);
-        page.seenSince = time.now();
-        hide(page);
-      }, waiting(10 * MINUTE));
-    }, waiting(5 * MINUTE));
-  }
-  /** A time until something that happens by chance, from its mean. */
-  const waiting = (mean: number) => -Math.log(1 - Math.random()) * mean;
-
-  const { share, shortest, longest } = scenario.jobs;
-  for (let number = 0; number < scenario.pages; number++) {
-    // As many of a minute as of two, and as of four: short jobs are more than long ones.
-    const jobMs = Math.random() < share
-      ? shortest * (longest / shortest) ** Math.random() * MINUTE
-      : undefined;
-    const page: Page = {
-      number,
-      tab: new Tab(),
-      jobMs,
-      phaseMs: Math.random() * ((jobMs ?? 0) + MINUTE),
-      inFlight: 0,
-      seenSince: Infinity,
-    };
-    const { minutes, atOnce } = scenario.opening;
-    const opensIn = number < scenario.pages * atOnce
-      ? Math.random() * SECOND
-      : Math.random() * minutes * MINUTE;
-    pageAtHand.run(page, () => setTimeout(() => open(page), opensIn));
-  }
-  try {
-    await time.passUntil(START + scenario.minutes * MINUTE);
-  } finally {
-    time.end();
-    Math.random = random;
-    globalThis.fetch = fetch;
-    Object.defineProperty(globalThis, "document", { configurable: true, writable: true, value: document });
-  }
-  for (const recovery of voyage.recoveries) recovery.sort((a, b) => a - b);
-  return voyage;
+    const seconds = recoveries[i] ?? [];
+    const late = seconds.filter((second) => second > 45).length / seconds.length;
+    return [
+      ...rates,
+      { what: `${where}: seconds until the last page is right`, value: seconds.at(-1) ?? NaN, most: 75 },
+      { what: `${where}: pages not right after 45 s, per cent`, value: late * 100, most: 10 },
+    ];
+  });
 }
-export { INTERVALS };
 
-if (import.meta.main) {
-  const s = Date.now();
-  const p = performance.now();
-  const DAY: Scenario = {
-    name: "a morning",
-    pages: Number(Deno.args[0] ?? 10_000),
-    minutes: Number(Deno.args[1] ?? 120),
-    opening: { minutes: 3, atOnce: 0.2 },
-    jobs: { share: 0.2, shortest: 2, longest: 60 },
-    hiding: 0.3,
-    troubles: [
-      { kind: "Auth is down", from: 5, minutes: 5 },
-      { kind: "no network", from: 22, minutes: 5 },
-      { kind: "slow upstream", from: 40, minutes: 5 },
-      { kind: "Auth is down", from: 58, minutes: 5 },
-    ].filter(({ from }) => from < Number(Deno.args[1] ?? 120)) as Trouble[],
-  };
-  const ALL: Scenario = {
-    ...DAY,
-    name: "all active",
-    minutes: 20,
-    opening: { minutes: 1, atOnce: 0 },
-    jobs: { share: 1, shortest: 2, longest: 13 },
-    hiding: 0,
-    troubles: [{ kind: "Auth is down", from: 4, minutes: 5 }],
-  };
-  for (const sc of [DAY, ALL]) {
-    const v = await sail(sc);
-    const max = (a: number[], f: number, t: number) => Math.max(...a.slice(f, t));
-    const mean = (a: number[], f: number, t: number) => a.slice(f, t).reduce((x, y) => x + y, 0) / (t - f);
-    console.log(sc.name, "inflight", v.mostInFlight, "signedout", v.signedOut);
-    for (const [i, t] of sc.troubles.entries()) {
-      const f = t.from * 60, e = f + t.minutes * 60;
-      for (const k of ["polls", "auth", "rest", "refreshes"] as const) {
-        const st = mean(v.demand[k], f - 120, f);
-        console.log(
-          t.kind,
-          k,
-          "steady",
-          st.toFixed(1),
-          "during>10s max",
-          max(v.demand[k], f + 10, e),
-          "mean",
-          mean(v.demand[k], f + 60, e).toFixed(1),
-          "after max",
-          max(v.demand[k], e, e + 600),
-          "after mean",
-          mean(v.demand[k], e + 120, e + 600).toFixed(1),
-        );
-      }
-      const r = v.recoveries[i]!;
-      console.log(
-        "recovered",
-        r.length,
-        "p50",
-        r[r.length >> 1],
-        "p90",
-        r[Math.floor(r.length * .9)],
-        "max",
-        r.at(-1),
-      );
-    }
-    console.log(
-      "real s",
-      (performance.now() - p) / 1000,
-      (Date.now() - s) / 1000,
-      "rss",
-      Deno.memoryUsage().rss / 1e6,
-    );
-  }
-}
+const before = performance.now();
+const run = async (scenario: Scenario) => {
+  const outcome = await simulate(scenario);
+  const { name, pages, minutes, troubles } = scenario;
+  console.log(`\n${name}: ${pages} pages, ${minutes} minutes; per second`);
+  if (troubles.length === 0) return outcome;
+  console.table(troubles.flatMap((trouble, i) =>
+    KINDS.map((kind) => {
+      const { steady, during, after } = around(outcome.demand[kind], trouble);
+      const seconds = outcome.recoveries[i] ?? [];
+      return {
+        "trouble": `${trouble.kind} at ${trouble.from}`,
+        "what": REQUESTS[kind],
+        "before": steady.toFixed(1),
+        "peak in it": during,
+        "peak after": after,
+        "90 % right again after, s": (seconds[Math.ceil(seconds.length * 0.9) - 1] ?? NaN).toFixed(1),
+        "all, s": (seconds.at(-1) ?? NaN).toFixed(1),
+      };
+    })
+  ));
+  return outcome;
+};
+
+const morning = await run(MORNING);
+const allActive = await run(ALL_ACTIVE);
+const allLong = await run(ALL_LONG);
+const sameSecond = await run(SAME_SECOND);
+const outcomes = [morning, allActive, allLong, sameSecond];
+
+const later = SAME_SECOND.minutes * 60;
+const goals: Goal[] = [
+  ...goalsOf(MORNING, morning, 1),
+  ...goalsOf(ALL_ACTIVE, allActive, 0.25),
+  ...goalsOf(ALL_LONG, allLong, 1),
+  ...(["polls", "auth", "rest"] as const).map((kind) => ({
+    what: `${SAME_SECOND.name}: ${REQUESTS[kind]} from ten minutes on, times the mean`,
+    value: peak(sameSecond.demand[kind], 600, later) / mean(sameSecond.demand[kind], 600, later),
+    most: 3,
+  })),
+  {
+    what: "polls in flight of one page",
+    value: Math.max(...outcomes.map((each) => each.mostInFlight)),
+    most: 1,
+  },
+  {
+    what: "pages told that they are signed out",
+    value: outcomes.reduce((sum, each) => sum + each.signedOut, 0),
+    most: 0,
+  },
+];
+console.log("\nGoals");
+console.table(goals.map(({ what, value, most }) => ({
+  what,
+  "value": value.toFixed(2),
+  "at most": most,
+  "reached": value <= most ? "yes" : "no",
+})));
+console.log(
+  `\n${((performance.now() - before) / 1_000).toFixed(0)} s, ${
+    (Deno.memoryUsage().rss / 1e9).toFixed(1)
+  } GB at the end.`,
+);
+
+if (Deno.args.length === 0) await Deno.writeTextFile(PICTURE, picture(MORNING, morning.demand));
+if (!goals.every(({ value, most }) => value <= most)) Deno.exit(1);

@@ -9,7 +9,7 @@
 import pidusage from "pidusage";
 import { z } from "zod";
 import { startFunction } from "../local/function_process.ts";
-import type { Step } from "../supabase/functions/get-sync-status/sync_status.ts";
+import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 import {
   ACTIVE_ROW,
   KEY,

@@ -18,7 +18,7 @@ import {
   rows,
 } from "../testing/fake_upstream.ts";
 import type { Reply } from "../testing/fake_upstream.ts";
-import type { Step } from "../supabase/functions/get-sync-status/sync_status.ts";
+import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 
 /** The situations that a caller can be in, by the token that is sent. */
 export const CALLERS = ["active", "idle", "fresh", "nobody", "outage"] as const;

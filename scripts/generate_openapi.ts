@@ -8,7 +8,7 @@
 import { createGenerator } from "ts-json-schema-generator";
 import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
-import { ERRORS } from "../supabase/functions/get-sync-status/handler.ts";
+import { ERRORS, HEADERS, PREFLIGHT_HEADERS } from "../supabase/functions/get-sync-status/handler.ts";
 import type { ErrorBody, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
 import { deno, pathOf } from "../local/commands.ts";
 
@@ -51,16 +51,21 @@ const header = (description: string, schema: Record<string, unknown> = { type: "
   schema,
 });
 
+/** A header whose value is always the one that the handler sends. */
+const fixed = (name: keyof typeof HEADERS, description: string) =>
+  header(description, { const: HEADERS[name] });
+
 /** Sent with every response. */
-const HEADERS = {
+const DESCRIBED_HEADERS = {
   "X-Request-Id": header("The log line of a failure repeats it.", { type: "string", format: "uuid" }),
-  "Cache-Control": header("A status is true only now.", { const: "no-store" }),
-  "Access-Control-Allow-Origin": header("Every origin may read the answer.", { const: "*" }),
+  "Cache-Control": fixed("Cache-Control", "A status is true only now."),
+  "Access-Control-Allow-Origin": fixed("Access-Control-Allow-Origin", "Every origin may read the answer."),
   "Access-Control-Allow-Headers": header("The headers that supabase-js sends."),
-  "Access-Control-Allow-Methods": header("The methods that are answered.", { const: "GET, OPTIONS" }),
-  "Access-Control-Expose-Headers": header("What a page may read besides the body.", {
-    const: "X-Request-Id",
-  }),
+  "Access-Control-Allow-Methods": fixed("Access-Control-Allow-Methods", "The methods that are answered."),
+  "Access-Control-Expose-Headers": fixed(
+    "Access-Control-Expose-Headers",
+    "What a page may read besides the body.",
+  ),
 };
 
 const errorResponse = (code: GetError) => {
@@ -68,7 +73,7 @@ const errorResponse = (code: GetError) => {
   const own = Object.entries(headers).map(([name, value]) => [name, header("Fixed.", { const: value })]);
   return {
     description: MEANING[code],
-    headers: { ...HEADERS, ...Object.fromEntries(own) },
+    headers: { ...DESCRIBED_HEADERS, ...Object.fromEntries(own) },
     content: {
       "application/json": {
         schema: { $ref: "#/components/schemas/ErrorBody" },
@@ -84,7 +89,9 @@ const errorResponses = (...codes: GetError[]) =>
 const otherMethods = () => {
   const { status, headers } = ERRORS.method_not_allowed;
   return [
-    "OPTIONS, the preflight of a browser, is answered with 204 and `Access-Control-Max-Age: 86400`.",
+    `OPTIONS, the preflight of a browser, is answered with 204 and \`Access-Control-Max-Age: ${
+      PREFLIGHT_HEADERS["Access-Control-Max-Age"]
+    }\`.`,
     `Any other method is answered with ${status}, \`Allow: ${headers?.Allow}\` and the code \`method_not_allowed\`.`,
     "Neither looks at the token, and both have the headers that every answer has.",
   ].join(" ");
@@ -112,7 +119,7 @@ const DOCUMENT = {
         responses: {
           200: {
             description: "The status of the caller's own agency.",
-            headers: HEADERS,
+            headers: DESCRIBED_HEADERS,
             content: {
               "application/json": {
                 schema: { $ref: "#/components/schemas/SyncStatus" },

@@ -70,7 +70,7 @@ const TABLES = ["users", "agencies", "historical_sync_jobs"] as const;
 /** What each object means for the endpoint, by its name with the schema. */
 const OBJECTS: Record<string, string> = {
   "public.users":
-    "makes a table users. The copied migration adds agency_id to it, lets users read id and agency_id of their own row, and leaves its other rights as they are. The endpoint reads agency_id by id, and id must be the user's id in auth.users: if it is another column, change private.current_agency_id(), the policy on users and sync_status.ts.",
+    "makes a table users. The copied migration adds agency_id to it, lets users read id and agency_id of their own row, and leaves its other rights as they are. The endpoint reads agency_id by id, and id must be the user's id in auth.users: if it is another column, change private.current_agency_id(), the policy on users and upstream.ts.",
   "public.agencies":
     "makes a table agencies. The copied migration leaves it as it is; it needs a primary key id of type uuid.",
   "public.historical_sync_jobs":

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { startFunction } from "../local/function_process.ts";
-import type { Step } from "../supabase/functions/get-sync-status/sync_status.ts";
+import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 import {
   ACTIVE_ROW,
   authError,

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
 import { startFunction } from "../local/function_process.ts";
 import { createHandler } from "../supabase/functions/get-sync-status/handler.ts";
-import type { Step } from "../supabase/functions/get-sync-status/sync_status.ts";
+import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 import {
   ACTIVE_ROW,
   AGENCY,

@@ -55,8 +55,16 @@ export const authUser = z.object({
   banned_until: z.nullish(timestamp),
 });
 
-/** Rows of `users` for one id: at most one. */
-export const userRows = z.array(z.object({ agency_id: z.nullable(uuid) })).check(z.maxLength(1));
+/** Rows of which there is one at most. */
+const atMostOne = <Row extends z.ZodMiniType>(row: Row) => z.array(row).check(z.maxLength(1));
+
+const userRow = z.object({ agency_id: z.nullable(uuid) });
+
+/** The user's agency; null where the user belongs to none. */
+export type UserRow = z.infer<typeof userRow>;
+
+/** Rows of `users` for one id. */
+export const userRows = atMostOne(userRow);
 
 /**
  * Calculates `progress_percent` as `Math.round((processed_calls / total_calls) * 100)`.
@@ -67,50 +75,52 @@ export function progressPercent(processedCalls: number, totalCalls: number | nul
   return totalCalls ? Math.round((processedCalls / totalCalls) * 100) : null;
 }
 
-const counts = {
+/** What every job's row has, in the order of the contract. */
+const columns = <Status extends string>(statuses: readonly [Status, ...Status[]]) => ({
+  agency_id: uuid,
+  id: uuid,
+  status: z.enum(statuses),
+  date_from: timestamp,
+  date_to: timestamp,
   total_calls: z.nullable(count),
   processed_calls: count,
   imported_calls: count,
   skipped_calls: count,
   failed_calls: count,
-};
+});
+
+/** Whose job it is, and the job as it goes out. */
+interface Owned<Job> {
+  agency_id: string;
+  job: Job;
+}
 
 const activeJobRow = z.object({
-  agency_id: uuid,
-  id: uuid,
-  status: z.enum(["pending", "in_progress"]),
-  date_from: timestamp,
-  date_to: timestamp,
-  ...counts,
+  ...columns(["pending", "in_progress"]),
   started_at: z.nullable(timestamp),
   last_activity_at: z.nullable(timestamp),
 });
 
-/** Rows of `get_active_sync_job`, at most one: whose it is, and the job as it goes out. */
-export const activeJobRows = z.array(
-  z.pipe(
-    activeJobRow,
-    z.transform(({ agency_id, started_at, last_activity_at, ...job }: z.infer<typeof activeJobRow>) => ({
-      agency_id,
-      job: {
-        ...job,
-        progress_percent: progressPercent(job.processed_calls, job.total_calls),
-        started_at,
-        last_activity_at,
-      } satisfies ActiveJob,
-    })),
-  ),
-).check(z.maxLength(1));
+/** A row of `get_active_sync_job`, read. */
+export type ActiveJobRow = Owned<ActiveJob>;
 
-const recentJobRow = z.object({
-  agency_id: uuid,
-  id: uuid,
-  status: z.enum(["completed", "failed", "cancelled"]),
-  date_from: timestamp,
-  date_to: timestamp,
-  ...counts,
-  created_at: timestamp,
-});
+/** Rows of `get_active_sync_job`. */
+export const activeJobRows = atMostOne(z.pipe(
+  activeJobRow,
+  z.transform((
+    { agency_id, started_at, last_activity_at, ...job }: z.infer<typeof activeJobRow>,
+  ): ActiveJobRow => ({
+    agency_id,
+    job: {
+      ...job,
+      progress_percent: progressPercent(job.processed_calls, job.total_calls),
+      started_at,
+      last_activity_at,
+    },
+  })),
+));
+
+const recentJobRow = z.object({ ...columns(["completed", "failed", "cancelled"]), created_at: timestamp });
 
 /** The columns that the fallback query reads. */
 export const RECENT_COLUMNS = Object.keys(recentJobRow.shape).join(",");
@@ -118,13 +128,11 @@ export const RECENT_COLUMNS = Object.keys(recentJobRow.shape).join(",");
 /** The statuses of a finished job. */
 export const FINISHED_STATUSES = recentJobRow.shape.status.options;
 
-/** Rows of the fallback query, at most one: whose it is, and the job as it goes out. */
-export const recentJobRows = z.array(
-  z.pipe(
-    recentJobRow,
-    z.transform(({ agency_id, ...job }: z.infer<typeof recentJobRow>) => ({
-      agency_id,
-      job: job satisfies RecentJob,
-    })),
-  ),
-).check(z.maxLength(1));
+/** A row of the fallback query, read. */
+export type RecentJobRow = Owned<RecentJob>;
+
+/** Rows of the fallback query. */
+export const recentJobRows = atMostOne(z.pipe(
+  recentJobRow,
+  z.transform(({ agency_id, ...job }: z.infer<typeof recentJobRow>): RecentJobRow => ({ agency_id, job })),
+));

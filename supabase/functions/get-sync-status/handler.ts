@@ -1,27 +1,14 @@
 /**
- * HTTP: preflight, method, Bearer token, response, error to status.
+ * HTTP: preflight, method, Bearer token, and what a poll comes to as a response.
  *
  * @module
  */
 
-import { AsyncLocalStorage } from "node:async_hooks";
-import { createClient } from "@supabase/supabase-js";
 import { corsHeaders } from "@supabase/supabase-js/cors";
 import { claims } from "./contract.ts";
-import type { Database } from "./database.types.ts";
-import { getSyncStatus, Refusal, UpstreamFailure } from "./sync_status.ts";
+import { getSyncStatus } from "./sync_status.ts";
 import type { ErrorBody, ErrorCode } from "./types.ts";
-
-/** What the function needs to know of its Supabase project. */
-export interface Project {
-  /** The project's address, for example `https://abc.supabase.co`. */
-  url: string;
-  /** The publishable key, or the legacy anon key. Never a secret key. */
-  publishableKey: string;
-}
-
-/** How long all upstream requests of one poll may take together, in milliseconds. */
-const DEADLINE_MS = 8_000;
+import { type Caller, connect, type Project } from "./upstream.ts";
 
 /**
  * Longer than any token that an upstream takes, in characters: token hooks and
@@ -31,8 +18,8 @@ const MAX_TOKEN_LENGTH = 65_536;
 
 const METHODS = "GET, OPTIONS";
 
-/** Sent with every response, errors included. */
-const HEADERS = {
+/** Sent with every response, errors included; `X-Request-Id` comes with them. */
+export const HEADERS = {
   ...corsHeaders,
   // functions-js sends x-region where a region is asked for; supabase-js's own list lacks it.
   "Access-Control-Allow-Headers": `${corsHeaders["Access-Control-Allow-Headers"]}, x-region`,
@@ -42,7 +29,7 @@ const HEADERS = {
 };
 
 /** Saves a polling page the preflight before each poll; browsers cap the day to what they allow. */
-const PREFLIGHT_HEADERS = { ...HEADERS, "Access-Control-Max-Age": "86400" };
+export const PREFLIGHT_HEADERS = { ...HEADERS, "Access-Control-Max-Age": "86400" };
 
 /** An error as it goes out: its status, the sentence for people, and headers of its own. */
 interface ErrorAnswer {
@@ -78,59 +65,31 @@ export const ERRORS: Record<ErrorCode, ErrorAnswer> = {
 /**
  * Makes the request handler of get-sync-status.
  *
- * One client serves all requests: it has no session, each query carries the
- * token of its own caller, and a query that forgot would be anon's and see nothing.
- *
  * @returns a handler that answers every request and never rejects
  */
 export function createHandler(project: Project): (request: Request) => Promise<Response> {
-  /** The signal that ends the upstream requests of the poll at hand. */
-  const signalOfPoll = new AsyncLocalStorage<AbortSignal>();
-
-  const supabase = createClient<Database>(project.url, project.publishableKey, {
-    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
-    // The caller polls: its next request is the retry, and a retry storm helps no outage.
-    db: { retry: false },
-    // Auth's and PostgREST's requests both pass here: getUser() takes no signal of its own.
-    global: { fetch: (input, init) => upstreamFetch(input, { ...init, signal: signalOfPoll.getStore() }) },
-  });
+  const ask = connect(project);
 
   async function poll(request: Request, requestId: string): Promise<Response> {
     const startedAt = performance.now();
-    const caller = bearerOf(request.headers.get("Authorization"));
+    const caller = callerOf(request.headers.get("Authorization"));
     if (!caller) return errorResponse("unauthorized", requestId);
 
-    const end = new AbortController();
-    const timer = setTimeout(() => end.abort(new DOMException("deadline", "TimeoutError")), DEADLINE_MS);
-    const onClientGone = () => end.abort(request.signal.reason);
-    request.signal.addEventListener("abort", onClientGone);
-    try {
-      const status = await signalOfPoll.run(
-        end.signal,
-        () => getSyncStatus(supabase, caller.token, caller.sub),
-      );
-      if (status instanceof Refusal) {
-        end.abort();
-        return errorResponse(status.code, requestId);
-      }
-      if (status instanceof UpstreamFailure) {
-        end.abort();
+    // Under Deno's option `no-legacy-abort` this signal says that the client is gone. On the platform,
+    // where it is not set, it is also aborted after each answer: nothing listens to it by then.
+    const outcome = await ask(caller, request.signal, getSyncStatus);
+    switch (outcome.kind) {
+      case "status":
+        return Response.json(outcome.status, { headers: { ...HEADERS, "X-Request-Id": requestId } });
+      case "refused":
+        return errorResponse(outcome.code, requestId);
+      case "failed":
         // Nobody waits for the answer to a client that is gone, and cancelling is no failure.
         if (!request.signal.aborted) {
-          logFailure(requestId, {
-            step: status.step,
-            reason: status.reason,
-            upstream_status: status.upstreamStatus,
-            upstream_code: status.upstreamCode,
-            duration_ms: Math.round(performance.now() - startedAt),
-          });
+          const { kind: _, ...failure } = outcome;
+          logFailure(requestId, { ...failure, duration_ms: Math.round(performance.now() - startedAt) });
         }
         return errorResponse("internal_error", requestId);
-      }
-      return Response.json(status, { headers: { ...HEADERS, "X-Request-Id": requestId } });
-    } finally {
-      clearTimeout(timer);
-      request.signal.removeEventListener("abort", onClientGone);
     }
   }
 
@@ -162,7 +121,7 @@ export function createHandler(project: Project): (request: Request) => Promise<R
  *
  * @returns undefined unless the token is a JWT whose payload has a UUID `sub`
  */
-function bearerOf(header: string | null): { token: string; sub: string } | undefined {
+function callerOf(header: string | null): Caller | undefined {
   // A JWT is three base64url parts (RFC 7515, 7.1).
   const [, token, payload] = /^bearer +([\w-]+\.([\w-]+)\.[\w-]+) *$/i.exec(header ?? "") ?? [];
   if (!token || !payload || token.length > MAX_TOKEN_LENGTH) return undefined;
@@ -172,19 +131,6 @@ function bearerOf(header: string | null): { token: string; sub: string } | undef
   } catch {
     return undefined;
   }
-}
-
-/** `fetch` as an upstream of ours deserves it. */
-async function upstreamFetch(input: RequestInfo | URL, init: RequestInit): Promise<Response> {
-  // An API does not redirect, and whoever does must not be handed the token.
-  const response = await fetch(input, { ...init, redirect: "error" });
-  if (response.status !== 404) return response;
-  // postgrest-js takes a 404 with an array for "no rows", and that would be "no agency".
-  const body = await response.text();
-  return new Response(body.trimStart().startsWith("{") ? body : "{}", {
-    status: 404,
-    headers: response.headers,
-  });
 }
 
 function errorResponse(code: ErrorCode, requestId: string): Response {

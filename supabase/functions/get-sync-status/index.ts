@@ -6,7 +6,8 @@
  */
 
 import * as z from "zod/mini";
-import { createHandler, type Project } from "./handler.ts";
+import { createHandler } from "./handler.ts";
+import type { Project } from "./upstream.ts";
 
 const keyDictionary = z.object({ default: z.optional(z.string()) });
 
