@@ -107,6 +107,14 @@ export async function keepsContract(response: Response): Promise<Answer> {
   return { status, headers, text, body };
 }
 
+/** The one line that the function has logged for an answer with these headers, read. */
+export async function loggedFor(headers: Headers, output: string[]): Promise<Record<string, unknown>> {
+  const lines = () => output.filter((line) => line.includes(headers.get("X-Request-Id") ?? "no id"));
+  await until(() => lines().length > 0);
+  assert.equal(lines().length, 1);
+  return JSON.parse(lines()[0] ?? "");
+}
+
 /** The id of the job in a 200. */
 export function jobId(answer: Answer): string | undefined {
   const status = parseSyncStatus(answer.body);

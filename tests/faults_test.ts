@@ -19,7 +19,7 @@ import {
   USER,
 } from "../testing/fake_upstream.ts";
 import { FAULTS, STEPS } from "../testing/faults.ts";
-import { type Answer, jobId, poll, test, until } from "../testing/helpers.ts";
+import { type Answer, jobId, loggedFor, poll, test, until } from "../testing/helpers.ts";
 
 const upstream = await startFakeUpstream();
 const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
@@ -43,14 +43,6 @@ async function pollWith(
   return [answer, token];
 }
 
-/** The step that the one log line of a 500 names. */
-async function loggedStep({ headers }: Answer): Promise<string> {
-  const lines = () => fn.output.filter((line) => line.includes(headers.get("X-Request-Id") ?? "no id"));
-  await until(() => lines().length > 0);
-  assert.equal(lines().length, 1);
-  return JSON.parse(lines()[0] ?? "").step;
-}
-
 test(`the fault matrix: ${STEPS.length} upstream requests times ${FAULTS.length} faults, ${STEPS.length * FAULTS.length} cells`, async (t) => {
   const cells = STEPS.flatMap((step) => FAULTS.map((fault) => ({ step, fault })));
   // All at once: each caller has an upstream of its own, and the slow ones wait together.
@@ -65,7 +57,7 @@ test(`the fault matrix: ${STEPS.length} upstream requests times ${FAULTS.length}
         const [answer, token] = await pollWith({ ...idle, [step]: fault.at(step) });
         assert.equal(answer.status, fault.expected);
         if (fault.expected === 200) assert.equal(jobId(answer), id);
-        else assert.equal(await loggedStep(answer), fault.seenAt?.[step] ?? step);
+        else assert.equal((await loggedFor(answer.headers, fn.output)).step, fault.seenAt?.[step] ?? step);
 
         const [after] = await pollWith(idle, token);
         assert.equal(after.status, 200);
@@ -147,7 +139,7 @@ for (const auth of Object.keys(AUTH) as (keyof typeof AUTH)[]) {
           );
           assert.equal(answer.status, status, order.join());
           if (status === 200) assert.equal(jobId(answer), detail);
-          if (status === 500) assert.equal(await loggedStep(answer), detail);
+          if (status === 500) assert.equal((await loggedFor(answer.headers, fn.output)).step, detail);
         }
       });
     }

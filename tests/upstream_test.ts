@@ -23,7 +23,15 @@ import {
   USER,
 } from "../testing/fake_upstream.ts";
 import { AUTH_ERRORS } from "../testing/faults.ts";
-import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, keepsContract, poll, test, until } from "../testing/helpers.ts";
+import {
+  ACTIVE_EXAMPLE,
+  IDLE_EXAMPLE,
+  keepsContract,
+  loggedFor,
+  poll,
+  test,
+  until,
+} from "../testing/helpers.ts";
 
 const upstream = await startFakeUpstream();
 const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
@@ -36,14 +44,6 @@ const ask = (init?: RequestInit) => poll(fn.url, TOKEN, init);
 const url = (step: Step) => upstream.requests.find((request) => request.step === step)?.url;
 const steps = () => upstream.requests.map(({ step }) => step);
 
-/** The one line that the poll at hand must have logged. */
-async function loggedFor(requestId: string | null): Promise<Record<string, unknown>> {
-  const lines = () => fn.output.filter((line) => line.includes(requestId ?? "no id"));
-  await until(() => lines().length > 0);
-  assert.equal(lines().length, 1);
-  return JSON.parse(lines()[0] ?? "");
-}
-
 async function is500(): Promise<Record<string, unknown>> {
   const { status, body, headers } = await ask();
   assert.equal(status, 500);
@@ -51,7 +51,7 @@ async function is500(): Promise<Record<string, unknown>> {
     error: "The sync status could not be determined. Please try again.",
     code: "internal_error",
   });
-  return await loggedFor(headers.get("X-Request-Id"));
+  return await loggedFor(headers, fn.output);
 }
 
 test("PostgREST's bytes of an active job come out as the spec's first example", async () => {

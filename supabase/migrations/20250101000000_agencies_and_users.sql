@@ -24,10 +24,9 @@ comment on column public.users.id         is 'The user''s id in auth.users; the 
 comment on column public.users.agency_id  is 'The agency the user belongs to; null where there is none, or it was deleted.';
 comment on column public.users.created_at is 'When the row was created.';
 
--- Deleting an agency looks its users up by this column, and so does "who is in this agency".
 create index users_agency_id_idx on public.users (agency_id);
 
-comment on index public.users_agency_id_idx is 'Finds an agency''s users, among others when the agency is deleted.';
+comment on index public.users_agency_id_idx is 'Finds the users of an agency, for example when the agency is deleted.';
 
 -- Helpers for policies live in a schema that the API does not expose, and that
 -- the API roles may not look into. A project may have it already; it then keeps
@@ -72,21 +71,18 @@ grant select, insert, update, delete on public.agencies, public.users to service
 alter table public.agencies enable row level security;
 alter table public.users    enable row level security;
 
--- A user's own row is all that the endpoint needs to find the agency; who else
--- works there is nobody's business here.
 create policy "Users read their own row"
 on public.users
 for select
 to authenticated
 using (id = (select auth.uid()));
 
-comment on policy "Users read their own row" on public.users is 'The endpoint looks up the caller''s agency; colleagues stay invisible.';
+comment on policy "Users read their own row" on public.users is 'The endpoint needs the caller''s own row to find the agency, and no other: colleagues stay invisible.';
 
--- The name of one's own agency is no secret; the list of all tenants is.
 create policy "Users read their own agency"
 on public.agencies
 for select
 to authenticated
 using (id = (select private.current_agency_id()));
 
-comment on policy "Users read their own agency" on public.agencies is 'A front end may show the agency''s name; the list of tenants stays invisible.';
+comment on policy "Users read their own agency" on public.agencies is 'A front end may show the name of the user''s agency; the list of all tenants stays invisible.';

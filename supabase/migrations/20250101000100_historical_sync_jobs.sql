@@ -4,7 +4,7 @@
 
 create type public.sync_job_status as enum ('pending', 'in_progress', 'completed', 'failed', 'cancelled');
 
-comment on type public.sync_job_status is 'pending and in_progress are active; completed, failed and cancelled are final.';
+comment on type public.sync_job_status is 'pending and in_progress are active; completed, failed and cancelled are finished.';
 
 create table public.historical_sync_jobs (
   id               uuid                   not null primary key default gen_random_uuid(),
@@ -51,7 +51,7 @@ comment on column public.historical_sync_jobs.started_at       is 'When the job 
 comment on column public.historical_sync_jobs.last_activity_at is 'When the job last made progress; null before its first.';
 comment on column public.historical_sync_jobs.created_at       is 'When the job was requested; the most recent job is the one requested last.';
 
--- One query, one index: both are partial, so each holds only the rows its query asks for.
+-- Each index is partial: it holds only the rows that its query asks for.
 create unique index historical_sync_jobs_active_idx
 on public.historical_sync_jobs (agency_id)
 where status in ('pending', 'in_progress');
@@ -71,12 +71,11 @@ grant select, insert, update, delete on public.historical_sync_jobs to service_r
 
 alter table public.historical_sync_jobs enable row level security;
 
--- The tenant boundary: whatever a caller asks for, only rows of the caller's
--- own agency answer. "(select …)" runs the helper once per query.
+-- "(select …)" runs the helper once per query.
 create policy "Users read the jobs of their own agency"
 on public.historical_sync_jobs
 for select
 to authenticated
 using (agency_id = (select private.current_agency_id()));
 
-comment on policy "Users read the jobs of their own agency" on public.historical_sync_jobs is 'The tenant boundary of the endpoint.';
+comment on policy "Users read the jobs of their own agency" on public.historical_sync_jobs is 'The tenant boundary: whatever a caller asks for, only jobs of the caller''s own agency answer.';

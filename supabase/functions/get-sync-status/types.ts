@@ -19,7 +19,7 @@ export type Timestamp = string;
 export type ActiveStatus = "pending" | "in_progress";
 
 /** How a finished job ended. */
-export type FinalStatus = "completed" | "failed" | "cancelled";
+export type FinishedStatus = "completed" | "failed" | "cancelled";
 
 /**
  * @asType integer
@@ -32,7 +32,7 @@ type WholeNumber = number;
 type Calls = WholeNumber;
 
 /** What every job says of itself, active or finished. */
-interface Job<Status extends ActiveStatus | FinalStatus> {
+interface Job<Status extends ActiveStatus | FinishedStatus> {
   /**
    * @format uuid
    * @pattern ^[0-9a-f-]{36}$
@@ -62,7 +62,7 @@ export interface ActiveJob extends Job<ActiveStatus> {
 }
 
 /** A finished job. */
-export interface RecentJob extends Job<FinalStatus> {
+export interface RecentJob extends Job<FinishedStatus> {
   /** When the job was requested. */
   created_at: Timestamp;
 }
