@@ -19,7 +19,7 @@ import {
   USER,
 } from "../testing/fake_upstream.ts";
 import { FAULTS, STEPS } from "../testing/faults.ts";
-import { type Answer, jobId, loggedFor, poll, test, until } from "../testing/helpers.ts";
+import { type Answer, jobId, loggedFor, poll, test } from "../testing/helpers.ts";
 
 const upstream = await startFakeUpstream();
 const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
