@@ -6,7 +6,6 @@
  * @module
  */
 
-import { AsyncLocalStorage } from "node:async_hooks";
 import { AuthClient } from "@supabase/supabase-js";
 import { accessTokenFrom, keepSession } from "../examples/client/access_token.ts";
 import type { SyncStatus } from "../examples/client/types.ts";
@@ -123,7 +122,7 @@ export async function simulate(scenario: Scenario): Promise<Outcome> {
   const { fetch, document } = globalThis;
   Math.random = randomOf(1);
   const time = startVirtualTime(START);
-  const pageAtHand = new AsyncLocalStorage<Page>();
+  const pages: Page[] = [];
   const seconds = scenario.minutes * 60;
   const zeros = () => new Array<number>(seconds + 1).fill(0);
   const demand: Demand = { polls: zeros(), auth: zeros(), refreshes: zeros(), rest: zeros() };
@@ -197,12 +196,8 @@ export async function simulate(scenario: Scenario): Promise<Outcome> {
     user: { id: `user ${number}` },
   });
 
-  Object.defineProperty(globalThis, "document", {
-    configurable: true,
-    get: () => pageAtHand.getStore()?.tab,
-  });
-  globalThis.fetch = (async () => {
-    const page = pageAtHand.getStore();
+  globalThis.fetch = (async (_url: string, { headers }: { headers: { Authorization: string } }) => {
+    const page = pages[Number(headers.Authorization.replace("Bearer access ", ""))];
     if (!page) throw new Error("a poll of no page");
     outcome.mostInFlight = Math.max(outcome.mostInFlight, ++page.inFlight);
     try {
@@ -227,6 +222,8 @@ export async function simulate(scenario: Scenario): Promise<Outcome> {
     page.seenSince = time.now();
     /** Which troubles this page has come out of. */
     let over = 0;
+    // The watch looks for its tab when it begins.
+    Object.assign(globalThis, { document: page.tab });
     watchSyncStatus({
       url: URL_OF_FUNCTION,
       getAccessToken: accessTokenFrom(auth),
@@ -279,15 +276,15 @@ export async function simulate(scenario: Scenario): Promise<Outcome> {
     const opensIn = number < scenario.pages * atOnce
       ? Math.random() * SECOND
       : Math.random() * minutes * MINUTE;
-    pageAtHand.run(page, () => setTimeout(() => open(page), opensIn));
+    pages.push(page);
+    setTimeout(() => open(page), opensIn);
   }
   try {
     await time.passUntil(START + scenario.minutes * MINUTE);
   } finally {
     time.end();
     Math.random = random;
-    globalThis.fetch = fetch;
-    Object.defineProperty(globalThis, "document", { configurable: true, writable: true, value: document });
+    Object.assign(globalThis, { fetch, document });
   }
   for (const recovery of outcome.recoveries) recovery.sort((a, b) => a - b);
   return outcome;

@@ -6,7 +6,6 @@
  * @module
  */
 
-import { AsyncLocalStorage } from "node:async_hooks";
 import TinyQueue from "tinyqueue";
 
 interface Timer {
@@ -42,7 +41,7 @@ export function startVirtualTime(start: number): VirtualTime {
   const queue = new TinyQueue<Timer>([], (a, b) => a.at - b.at || a.id - b.id);
 
   const set = (call: () => void, ms = 0, every?: number): number => {
-    const timer = { id: ++lastId, at: now + Math.max(ms, 0), every, call: AsyncLocalStorage.bind(call) };
+    const timer = { id: ++lastId, at: now + Math.max(ms, 0), every, call };
     timers.set(timer.id, timer);
     queue.push(timer);
     return timer.id;
