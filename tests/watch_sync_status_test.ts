@@ -244,7 +244,7 @@ for (
         waits.push(problem.retryInMs);
         await watch.pass(problem.retryInMs);
       }
-      assert.deepEqual(waits, [4_500, 13_500, 40_500]);
+      assert.deepEqual(waits, [6_000, 24_000, 45_000]);
       assert.deepEqual(watch.statuses.at(-1), IDLE);
       assert.equal(watch.ended, false);
     },
@@ -278,8 +278,8 @@ watching(
   "its waits begin anew after a success",
   [FAILED, FAILED, FAILED, ok(ACTIVE), FAILED],
   async (watch) => {
-    await watch.pass(62_000);
-    assert.deepEqual(retries(watch), [4_500, 13_500, 40_500, 4_500]);
+    await watch.pass(78_000);
+    assert.deepEqual(retries(watch), [6_000, 24_000, 45_000, 6_000]);
   },
 );
 
@@ -436,8 +436,8 @@ watching(
   "a refresh that fails because Auth is out of reach is no end of the session, and is tried again",
   [UNAUTHORIZED, ok(ACTIVE)],
   async (watch) => {
-    await watch.pass(20_000);
-    assert.deepEqual(retries(watch), [4_500, 13_500]);
+    await watch.pass(31_000);
+    assert.deepEqual(retries(watch), [6_000, 24_000]);
     assert.equal(watch.refreshes, 3);
     assert.equal(watch.tokens[1], "Bearer fresh token");
   },
@@ -547,7 +547,7 @@ watching("an answer that never comes makes the service unreachable", [
   (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
   ok(ACTIVE),
 ], async (watch) => {
-  await watch.pass(20_000);
+  await watch.pass(22_000);
   assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable"]);
   assert(watch.polls.length >= 2);
   assert.equal(watch.mostInFlight, 1);
@@ -571,7 +571,7 @@ watching(
     watch.whenFailed = () => {
       throw error;
     };
-    await watch.pass(8_000);
+    await watch.pass(10_000);
     assert(watch.polls.length >= 3);
     assert.deepEqual(watch.reported, [error]);
   },

@@ -56,7 +56,7 @@ export const INTERVALS = {
   /** A wait after a failure, at most. */
   retry: 60 * SECOND,
   /** How many times the ordinary wait the first wait after a failure may be, and each further one the one before. */
-  growth: 3,
+  growth: 4,
   /** Between two polls at least, where somebody asks for one at once. */
   hurry: 2 * SECOND,
 };
@@ -89,8 +89,8 @@ export interface SyncStatusWatch {
  * the tab is hidden; at once when it is shown again. Each wait is a fifth longer
  * or shorter by chance.
  *
- * After a failure it waits longer than ordinarily: up to three times as long,
- * then three times that, and a minute at most, less a random part of up to a
+ * After a failure it waits longer than ordinarily: up to four times as long,
+ * then four times that, and a minute at most, less a random part of up to a
  * half. So pages ask for less during an outage, and come back one after the
  * other.
  */
