@@ -2,42 +2,13 @@
 
 import assert from "node:assert/strict";
 import axe from "axe-core";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { BrowserContext, Page } from "playwright-core";
 import { z } from "zod";
 import { startDemoWorker } from "../local/demo_worker.ts";
 import { DEMO_USERS, startPage } from "../local/page.ts";
 import { FUNCTION_PATH, startStack } from "../local/stack.ts";
-import { leftOut, test, until } from "../testing/helpers.ts";
-
-/** Starts the browser that CHROMIUM names, or else Debian's Chromium, Chrome or Edge, whichever there is. */
-async function launch(): Promise<Browser | undefined> {
-  const named = Deno.env.get("CHROMIUM");
-  const browsers = named
-    ? [{ executablePath: named }]
-    : [{ executablePath: "/usr/bin/chromium" }, { channel: "chrome" }, { channel: "msedge" }];
-  for (const browser of browsers) {
-    try {
-      return await chromium.launch({
-        ...browser,
-        // Whoever ends this process ends it: Playwright would close the browser first, and go on.
-        handleSIGINT: false,
-        handleSIGTERM: false,
-        handleSIGHUP: false,
-        args: [
-          "--no-sandbox",
-          "--disable-gpu",
-          "--no-first-run",
-          "--disable-background-networking",
-          "--disable-component-update",
-          "--disable-sync",
-        ],
-      });
-    } catch (error) {
-      if (named) throw error;
-    }
-  }
-  leftOut("the page in a browser", "there is no Chromium, Chrome or Edge: CHROMIUM=<path> names one");
-}
+import { launch } from "../testing/browser.ts";
+import { test, until } from "../testing/helpers.ts";
 
 /** Headless Chromium shows every tab; this is what a page is told when its tab is hidden. */
 async function setVisibility(tab: Page, state: "hidden" | "visible"): Promise<void> {
@@ -110,7 +81,7 @@ const SEEN: Record<string, Lines> = {
   "nobody@example.com": ["Your user belongs to no agency"],
 };
 
-const browser = await launch();
+const browser = await launch("the page in a browser");
 if (browser) {
   const stack = await startStack();
   /** What arrives, by method and path: a proxy sees the preflights that a page cannot. */

@@ -9,20 +9,31 @@ import { test } from "../testing/helpers.ts";
 const CONFIG = pathOf("../deno.json", import.meta.url);
 // Through npx, which gives it the TypeScript 5 that it needs.
 const OPENAPI_TYPESCRIPT = "openapi-typescript@7.13.0";
-const { "create-vite": createVite, typescript } = config.imports;
+const { "create-vite": createVite, typescript, "@types/react": typesOfReact } = config.imports;
+/** The folders that people copy side by side. */
+const COPIED = ["client", "react"];
 
-test("the folder examples/client compiles in a fresh Vite project, under strict", async () => {
+test("the folders examples/client and examples/react compile in a fresh Vite project, under strict", async () => {
   const folder = await Deno.makeTempDir();
   const run = (...args: string[]) =>
     deno(["run", "--quiet", "--allow-all", "--config", CONFIG, ...args], "", folder);
   try {
     await run(createVite, "app", "--template", "react-ts", "--no-interactive");
     const copy = join(folder, "app", "src", "sync_status");
-    await Deno.mkdir(copy);
-    for await (const { name } of Deno.readDir(pathOf("../examples/client/", import.meta.url))) {
-      await Deno.copyFile(pathOf(`../examples/client/${name}`, import.meta.url), join(copy, name));
+    for (const each of COPIED) {
+      await Deno.mkdir(join(copy, each), { recursive: true });
+      for await (const { name } of Deno.readDir(pathOf(`../examples/${each}/`, import.meta.url))) {
+        await Deno.copyFile(pathOf(`../examples/${each}/${name}`, import.meta.url), join(copy, each, name));
+      }
     }
-    // The template's own compiler options, for what was copied: the rest of it needs packages.
+    // Of the template's packages only what the copied files need, as deno.lock has it.
+    await Deno.copyFile(pathOf("../deno.lock", import.meta.url), join(folder, "deno.lock"));
+    await Deno.writeTextFile(
+      join(folder, "package.json"),
+      JSON.stringify({ devDependencies: { "@types/react": typesOfReact } }),
+    );
+    await deno(["install", "--quiet", "--node-modules-dir=auto"], "", folder);
+    // The template's own compiler options, for what was copied.
     await Deno.writeTextFile(
       join(folder, "app", "tsconfig.copied.json"),
       JSON.stringify({
@@ -40,7 +51,7 @@ test("the folder examples/client compiles in a fresh Vite project, under strict"
         ...files,
       );
     const compiled = await tsc();
-    for (const name of ["access_token.ts", "types.ts", "watch_sync_status.ts"]) {
+    for (const name of ["access_token.ts", "types.ts", "watch_sync_status.ts", "use_sync_status.ts"]) {
       assert(compiled.includes(name));
     }
 

@@ -1,0 +1,97 @@
+/**
+ * The status of the signed-in user's agency as a hook of React: copy this folder
+ * and `client` beside it into a front end. Depends on React alone, 19.2 or newer;
+ * tried with 19.3.1.
+ *
+ * @module
+ */
+
+import { useCallback, useEffect, useEffectEvent, useRef, useState } from "react";
+import type { SyncStatus } from "../client/types.ts";
+import {
+  type JobOutlook,
+  outlookOf,
+  type SyncStatusProblem,
+  type SyncStatusWatch,
+  watchSyncStatus,
+  type WatchSyncStatusOptions,
+} from "../client/watch_sync_status.ts";
+
+/** What {@link useSyncStatus} needs. `url` and `userId` decide which watch runs: a change of either begins a new one. */
+export interface UseSyncStatusOptions extends Pick<WatchSyncStatusOptions, "url" | "getAccessToken"> {
+  /** Whose status; null while nobody is signed in, and then nothing is polled. */
+  userId: string | null;
+}
+
+/** What is known of the job of one user. */
+interface Seen {
+  /** The last status; null until there is one, and once the session is over or the user has no agency. */
+  status: SyncStatus | null;
+  /** What the active job's numbers said of its future when they came; null while no job is active. */
+  outlook: JobOutlook | null;
+  /** What went wrong since the last status; null where nothing did. */
+  problem: SyncStatusProblem | null;
+}
+
+/** What {@link useSyncStatus} gives. */
+export interface SyncStatusView extends Seen {
+  /** `pollNow` of the watch; always the same function. It does nothing while no watch runs. */
+  pollNow: SyncStatusWatch["pollNow"];
+}
+
+const NOTHING: Seen = { status: null, outlook: null, problem: null };
+
+/**
+ * Watches from mount to unmount, and shows nothing of one user to the next.
+ *
+ * A change of `url` or `userId` ends the watch, begins the next, and empties what
+ * is shown in the same render. `getAccessToken` may be another function at each
+ * render: the watch goes on, and calls the last one. A watch that has ended by
+ * itself, with `signed_out` or `forbidden`, begins again when `userId` changes or
+ * the component is mounted anew.
+ *
+ * Each call is a watch of its own. Components that show the same status share
+ * one: call the hook once above them, and hand down what it gives.
+ *
+ * ```tsx
+ * const SyncStatusContext = createContext<SyncStatusView | null>(null);
+ *
+ * function SyncStatusProvider({ children, ...options }: UseSyncStatusOptions & { children: ReactNode }) {
+ *   return <SyncStatusContext value={useSyncStatus(options)}>{children}</SyncStatusContext>;
+ * }
+ *
+ * // In any component below it: const view = useContext(SyncStatusContext);
+ * ```
+ */
+export function useSyncStatus({ url, userId, getAccessToken }: UseSyncStatusOptions): SyncStatusView {
+  const [seen, setSeen] = useState({ ...NOTHING, url, userId });
+  const isCurrent = seen.url === url && seen.userId === userId;
+  // During the render: an effect would leave the user before on the screen until it ran.
+  if (!isCurrent) setSeen({ ...NOTHING, url, userId });
+
+  const getLastAccessToken = useEffectEvent(getAccessToken);
+  const watch = useRef<SyncStatusWatch>(null);
+  useEffect(() => {
+    if (userId === null) return;
+    const show = (change: (seen: Seen) => Seen) =>
+      // The next user may be on the screen before this effect is cleaned up.
+      setSeen((seen) => seen.url === url && seen.userId === userId ? { ...change(seen), url, userId } : seen);
+    const controller = new AbortController();
+    watch.current = watchSyncStatus({
+      url,
+      getAccessToken: (options) => getLastAccessToken(options),
+      signal: controller.signal,
+      onStatus(status) {
+        const outlook = status.active ? outlookOf(status.job) : null;
+        show(() => ({ status, outlook, problem: null }));
+      },
+      onError: (problem) =>
+        show((seen) => problem.kind === "unreachable" ? { ...seen, problem } : { ...NOTHING, problem }),
+    });
+    return () => controller.abort();
+  }, [url, userId]);
+
+  const pollNow = useCallback(() => watch.current?.pollNow(), []);
+  const { status, outlook, problem } = isCurrent ? seen : NOTHING;
+  return { status, outlook, problem, pollNow };
+}

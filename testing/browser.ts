@@ -1,0 +1,43 @@
+/**
+ * Real browsers for the tests.
+ *
+ * @module
+ */
+
+import { type Browser, chromium } from "playwright-core";
+import { leftOut } from "./helpers.ts";
+
+/**
+ * Starts the browser that CHROMIUM names, or else Debian's Chromium, Chrome or Edge, whichever there is.
+ *
+ * @param what the tests that are left out where there is none: the summary says so
+ * @throws {Error} where the browser that CHROMIUM names does not start
+ */
+export async function launch(what: string): Promise<Browser | undefined> {
+  const named = Deno.env.get("CHROMIUM");
+  const browsers = named
+    ? [{ executablePath: named }]
+    : [{ executablePath: "/usr/bin/chromium" }, { channel: "chrome" }, { channel: "msedge" }];
+  for (const browser of browsers) {
+    try {
+      return await chromium.launch({
+        ...browser,
+        // Whoever ends this process ends it: Playwright would close the browser first, and go on.
+        handleSIGINT: false,
+        handleSIGTERM: false,
+        handleSIGHUP: false,
+        args: [
+          "--no-sandbox",
+          "--disable-gpu",
+          "--no-first-run",
+          "--disable-background-networking",
+          "--disable-component-update",
+          "--disable-sync",
+        ],
+      });
+    } catch (error) {
+      if (named) throw error;
+    }
+  }
+  leftOut(what, "there is no Chromium, Chrome or Edge: CHROMIUM=<path> names one");
+}
