@@ -14,6 +14,7 @@ import { z } from "zod";
 import { databaseServer } from "../local/database.ts";
 import { apply, project } from "../local/platform.ts";
 import { createDatabase } from "../local/postgres_server.ts";
+import { median } from "./median.ts";
 
 /**
  * Pages that a thousand times the jobs may add: each query descends into at most
@@ -101,8 +102,6 @@ export interface Measurement {
   buffers: number;
   ms: number;
 }
-
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 
 /** The scans of a plan, outermost first. */
 function scans(plan: z.infer<typeof node>): string[] {
