@@ -58,7 +58,7 @@ try {
     ),
   );
 
-  const throughput = await polls.throughput(upstream, functions);
+  const throughput = await polls.throughput(upstream);
   table(
     "Active polls, the upstream at no distance",
     throughput.flatMap(({ inFlight, pollsPerSecond, p50Ms, p99Ms, cpuMicros }) =>
