@@ -10,7 +10,7 @@ import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { type FunctionProcess, startFunction } from "../local/function_process.ts";
 import { ACTIVE_ROW, KEY, RECENT_ROW } from "../testing/fake_upstream.ts";
 import { ACTIVE_EXAMPLE, IDLE_EXAMPLE } from "../testing/helpers.ts";
-import { type Caller, CALLERS, type Order } from "./upstream.ts";
+import type { Order } from "./upstream.ts";
 
 const rival = (name: string) => new URL(`rivals/${name}.ts`, import.meta.url);
 
@@ -30,6 +30,10 @@ const STARTED = { ...RIVALS, "its imports alone": rival("imports_alone") };
 export type Started = keyof typeof STARTED;
 export const STARTED_NAMES = Object.keys(STARTED) as Started[];
 
+/** The situations that a caller can be in, by the token that is sent. */
+const CALLERS = ["active", "idle", "fresh", "nobody", "outage"] as const;
+export type Caller = typeof CALLERS[number];
+
 /** The upstream of all rivals, in a thread of its own. */
 export interface Upstream {
   /** Its address. */
@@ -46,12 +50,18 @@ export interface Upstream {
 /** Starts the upstream. */
 export async function startUpstream(): Promise<Upstream> {
   const worker = new Worker(new URL("upstream.ts", import.meta.url), { type: "module" });
-  const tell = (order: Order) =>
+  const heard = () =>
     new Promise<{ url: string; requests: number }>((resolve, reject) => {
       worker.onmessage = ({ data }) => resolve(data);
       worker.onerror = ({ message }) => reject(new Error(message));
-      worker.postMessage(order);
     });
+  const tell = (order: Order) => {
+    const answer = heard();
+    worker.postMessage(order);
+    return answer;
+  };
+  // What is told to a thread that still loads is lost.
+  await heard();
 
   const { publicKey, privateKey } = await generateKeyPair("ES256");
   const people = await Promise.all(CALLERS.map(async (caller, i) => {
