@@ -11,30 +11,27 @@ import { z } from "zod";
 import type { FunctionProcess } from "../local/function_process.ts";
 import { deno, pathOf } from "../local/commands.ts";
 import { KEY } from "../testing/fake_upstream.ts";
-import { NAMES, poll, type Rival, type Upstream } from "./rivals.ts";
+import { median } from "./median.ts";
+import { NAMES, poll, type Rival, type Started, STARTED_NAMES, type Upstream } from "./rivals.ts";
 
-/** A rival's readings, round by round: the same index is the same round for all. */
-export type Rounds = Record<Rival, number[]>;
-
-/** The middle one of the readings. */
-export const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
+/** The readings of each function, round by round: the same index is the same round for all. */
+export type Rounds<Name extends string = Rival> = Record<Name, number[]>;
 
 /** The rivals, running. */
 export type Functions = Record<Rival, FunctionProcess>;
 
-const noRounds = (): Rounds => ({
-  "get-sync-status": [],
-  "steps in a row": [],
-  "@supabase/server": [],
-  "bare fetch": [],
-});
+const noRounds = <Name extends string>(names: readonly Name[]) =>
+  Object.fromEntries(names.map((name) => [name, []])) as unknown as Rounds<Name>;
 
-/** Calls `measure` for each rival in each round, every round beginning with another one. */
-async function inTurn(rounds: number, measure: (name: Rival) => Promise<void>): Promise<void> {
+/** Calls `measure` for each name in each round, every round beginning with another one. */
+async function inTurn<Name extends string>(
+  names: readonly Name[],
+  rounds: number,
+  measure: (name: Name) => Promise<void>,
+): Promise<void> {
   for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < NAMES.length; i++) {
-      await measure(NAMES[(round + i) % NAMES.length] ?? "get-sync-status");
-    }
+    const first = round % names.length;
+    for (const name of [...names.slice(first), ...names.slice(0, first)]) await measure(name);
   }
 }
 
@@ -57,7 +54,7 @@ export interface Latency {
 /** Measures how long one poll takes, and what it asks of the upstream. */
 export async function latency(upstream: Upstream, functions: Functions): Promise<Latency[]> {
   const results: Latency[] = [];
-  for (const [upstreamMs, polls] of [[0, 50], [20, 7], [50, 7], [150, 3]] as const) {
+  for (const [upstreamMs, polls] of [[0, 50], [50, 7], [150, 3]] as const) {
     for (const caller of ["active", "idle"] as const) {
       await upstream.moveTo(upstreamMs);
       const roundTrips: number[] = [];
@@ -66,10 +63,10 @@ export async function latency(upstream: Upstream, functions: Functions): Promise
         upstreamMs,
         roundTripMs: median(roundTrips),
         caller,
-        ms: noRounds(),
-        requests: noRounds(),
+        ms: noRounds(NAMES),
+        requests: noRounds(NAMES),
       };
-      await inTurn(3, async (name) => {
+      await inTurn(NAMES, 3, async (name) => {
         const url = functions[name].url;
         // Opens the connections again that were closed while the others were measured.
         await upstream.moveTo(0);
@@ -92,7 +89,7 @@ const loadResult = z.object({
   non2xx: z.literal(0),
   errors: z.literal(0),
   duration: z.number(),
-  latency: z.object({ p99: z.number() }),
+  latency: z.object({ p50: z.number(), p99: z.number() }),
 });
 
 /** What is read of pidusage's result: CPU time so far in milliseconds, resident memory in bytes. */
@@ -115,33 +112,59 @@ async function load(
       ...until,
     }),
   );
-  return { polls: result["2xx"], seconds: result.duration, p99Ms: result.latency.p99 };
+  return {
+    polls: result["2xx"],
+    seconds: result.duration,
+    p50Ms: result.latency.p50,
+    p99Ms: result.latency.p99,
+  };
 }
 
 /** As many polls in flight at once, with the upstream at no distance. */
 export interface Throughput {
   inFlight: number;
   pollsPerSecond: Rounds;
+  p50Ms: Rounds;
   p99Ms: Rounds;
   /** CPU time of the function's process per poll, in microseconds. */
   cpuMicros: Rounds;
 }
 
-/** Measures polls per second, the slowest of a hundred, and CPU time per poll. */
-export async function throughput(upstream: Upstream, functions: Functions): Promise<Throughput[]> {
-  const token = upstream.tokens.active;
-  for (const name of NAMES) await load(functions[name].url, token, 32, { duration: 3 });
+/** Polls in flight, rounds, and seconds of a round. */
+const LOADS = [[1, 3, 1], [32, 5, 2], [256, 3, 3]] as const;
 
+/**
+ * Measures polls per second, the middle and the slowest of a hundred, and CPU
+ * time per poll.
+ *
+ * Each round has a process of its own: from one to the next the same code
+ * differs by a tenth, by what V8 makes of it.
+ */
+export async function throughput(upstream: Upstream): Promise<Throughput[]> {
+  const token = upstream.tokens.active;
   const results: Throughput[] = [];
-  for (const inFlight of [1, 32, 256]) {
-    const result = { inFlight, pollsPerSecond: noRounds(), p99Ms: noRounds(), cpuMicros: noRounds() };
-    await inTurn(inFlight === 32 ? 7 : 3, async (name) => {
-      const { pid, url } = functions[name];
-      const before = (await usage(pid)).ctime;
-      const { polls, seconds, p99Ms } = await load(url, token, inFlight, { duration: 2 });
-      result.cpuMicros[name].push(((await usage(pid)).ctime - before) * 1000 / polls);
-      result.pollsPerSecond[name].push(polls / seconds);
-      result.p99Ms[name].push(p99Ms);
+  for (const [inFlight, rounds, duration] of LOADS) {
+    const result = {
+      inFlight,
+      pollsPerSecond: noRounds(NAMES),
+      p50Ms: noRounds(NAMES),
+      p99Ms: noRounds(NAMES),
+      cpuMicros: noRounds(NAMES),
+    };
+    await inTurn(NAMES, rounds, async (name) => {
+      const { pid, url, stop } = await upstream.start(name);
+      try {
+        // Compiles, and opens the connections to the upstream: in a short round they would be the p99.
+        await load(url, token, Math.max(inFlight, 32), { duration: 2 });
+        const before = (await usage(pid)).ctime;
+        const { polls, seconds, p50Ms, p99Ms } = await load(url, token, inFlight, { duration });
+        result.cpuMicros[name].push(((await usage(pid)).ctime - before) * 1000 / polls);
+        result.pollsPerSecond[name].push(polls / seconds);
+        result.p50Ms[name].push(p50Ms);
+        result.p99Ms[name].push(p99Ms);
+      } finally {
+        await stop();
+      }
     });
     results.push(result);
   }
@@ -149,9 +172,9 @@ export async function throughput(upstream: Upstream, functions: Functions): Prom
 }
 
 /** From the start of the process to its first answer, in milliseconds. */
-export async function coldStart(upstream: Upstream): Promise<Rounds> {
-  const result = noRounds();
-  await inTurn(15, async (name) => {
+export async function coldStart(upstream: Upstream): Promise<Rounds<Started>> {
+  const result = noRounds(STARTED_NAMES);
+  await inTurn(STARTED_NAMES, 15, async (name) => {
     const before = performance.now();
     const started = await upstream.start(name);
     await poll(started.url, upstream.tokens.active);
@@ -164,19 +187,14 @@ export async function coldStart(upstream: Upstream): Promise<Rounds> {
 const MODULES = ["@supabase/supabase-js", "@supabase/server", "zod", "zod/mini"] as const;
 
 /** What loading a module alone costs in a fresh process, in milliseconds, round by round. */
-export async function importCost(): Promise<Record<typeof MODULES[number], number[]>> {
-  const result = { "@supabase/supabase-js": [], "@supabase/server": [], "zod": [], "zod/mini": [] } as Record<
-    typeof MODULES[number],
-    number[]
-  >;
+export async function importCost(): Promise<Rounds<typeof MODULES[number]>> {
+  const result = noRounds(MODULES);
   const script = pathOf("import_cost.ts", import.meta.url);
-  for (let round = 0; round < 9; round++) {
-    for (const module of MODULES) {
-      result[module].push(
-        Number(await deno(["run", "--quiet", "--allow-env", "--allow-read", script, module])),
-      );
-    }
-  }
+  await inTurn(MODULES, 9, async (module) => {
+    result[module].push(
+      Number(await deno(["run", "--quiet", "--allow-env", "--allow-read", script, module])),
+    );
+  });
   return result;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The four functions that are measured side by side, the upstream they share,
+ * The five functions that are measured side by side, the upstream they share,
  * and the contract that each must keep before it is timed.
  *
  * @module
@@ -10,7 +10,7 @@ import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { type FunctionProcess, startFunction } from "../local/function_process.ts";
 import { ACTIVE_ROW, KEY, RECENT_ROW } from "../testing/fake_upstream.ts";
 import { ACTIVE_EXAMPLE, IDLE_EXAMPLE } from "../testing/helpers.ts";
-import { type Caller, CALLERS, type Order } from "./upstream.ts";
+import type { Order } from "./upstream.ts";
 
 const rival = (name: string) => new URL(`rivals/${name}.ts`, import.meta.url);
 
@@ -19,10 +19,20 @@ export const RIVALS = {
   "get-sync-status": new URL("../supabase/functions/get-sync-status/index.ts", import.meta.url),
   "steps in a row": rival("steps_in_a_row"),
   "@supabase/server": rival("supabase_server"),
+  "one wave unchecked": rival("one_wave"),
   "bare fetch": rival("bare_fetch"),
 };
 export type Rival = keyof typeof RIVALS;
 export const NAMES = Object.keys(RIVALS) as Rival[];
+
+/** What is started cold: the rivals, and the imports of ours with nothing of its own. */
+const STARTED = { ...RIVALS, "its imports alone": rival("imports_alone") };
+export type Started = keyof typeof STARTED;
+export const STARTED_NAMES = Object.keys(STARTED) as Started[];
+
+/** The situations that a caller can be in, by the token that is sent. */
+const CALLERS = ["active", "idle", "fresh", "nobody", "outage"] as const;
+export type Caller = typeof CALLERS[number];
 
 /** The upstream of all rivals, in a thread of its own. */
 export interface Upstream {
@@ -30,8 +40,8 @@ export interface Upstream {
   url: string;
   /** A token for each situation a caller can be in, signed with a key of its JWKS. */
   tokens: Record<Caller, string>;
-  /** Starts a rival on it. */
-  start(name: Rival): Promise<FunctionProcess>;
+  /** Starts a function on it. */
+  start(name: Started): Promise<FunctionProcess>;
   /** Moves it this many milliseconds away; gives the requests it had since it was last moved. */
   moveTo(delayMs: number): Promise<number>;
   stop(): void;
@@ -40,12 +50,18 @@ export interface Upstream {
 /** Starts the upstream. */
 export async function startUpstream(): Promise<Upstream> {
   const worker = new Worker(new URL("upstream.ts", import.meta.url), { type: "module" });
-  const tell = (order: Order) =>
+  const heard = () =>
     new Promise<{ url: string; requests: number }>((resolve, reject) => {
       worker.onmessage = ({ data }) => resolve(data);
       worker.onerror = ({ message }) => reject(new Error(message));
-      worker.postMessage(order);
     });
+  const tell = (order: Order) => {
+    const answer = heard();
+    worker.postMessage(order);
+    return answer;
+  };
+  // What is told to a thread that still loads is lost.
+  await heard();
 
   const { publicKey, privateKey } = await generateKeyPair("ES256");
   const people = await Promise.all(CALLERS.map(async (caller, i) => {
@@ -72,7 +88,11 @@ export async function startUpstream(): Promise<Upstream> {
     tokens: Object.fromEntries(people.map(({ caller, token }) => [caller, token])) as Record<Caller, string>,
     // @supabase/server reads a dozen variables: the same permissions for all.
     start: (name) =>
-      startFunction({ env, entrypoint: RIVALS[name], permissions: ["--allow-net=127.0.0.1", "--allow-env"] }),
+      startFunction({
+        env,
+        entrypoint: STARTED[name],
+        permissions: ["--allow-net=127.0.0.1", "--allow-env"],
+      }),
     moveTo: async (delayMs) => (await tell({ delayMs })).requests,
     stop: () => worker.terminate(),
   };

@@ -22,6 +22,7 @@ import {
 } from "../testing/fake_upstream.ts";
 import { FAULTS, STEPS } from "../testing/faults.ts";
 import { jobId, keepsContract } from "../testing/helpers.ts";
+import { median } from "./median.ts";
 
 const seconds = Number(Deno.args[0] ?? 60);
 if (!(seconds > 0)) {
@@ -116,7 +117,7 @@ async function hold(ms: number): Promise<number> {
     while (performance.now() < end) await pollOnce();
   }));
   clearInterval(reader);
-  return readings.toSorted((a, b) => a - b)[readings.length >> 1] ?? NaN;
+  return median(readings);
 }
 
 console.log(

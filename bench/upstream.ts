@@ -19,10 +19,7 @@ import {
 } from "../testing/fake_upstream.ts";
 import type { Reply } from "../testing/fake_upstream.ts";
 import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
-
-/** The situations that a caller can be in, by the token that is sent. */
-export const CALLERS = ["active", "idle", "fresh", "nobody", "outage"] as const;
-export type Caller = typeof CALLERS[number];
+import type { Caller } from "./rivals.ts";
 
 /** What the thread is told: who is who, or how far away it is from now on. */
 export type Order = { tokens: Record<string, { caller: Caller; id: string }> } | { delayMs: number };
@@ -55,6 +52,11 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }
   return respond(known[step]);
 });
 
+const report = () => {
+  self.postMessage({ url: `http://127.0.0.1:${server.addr.port}`, requests });
+  requests = 0;
+};
+
 /** Each order is answered with the address and the requests since the last order. */
 self.onmessage = ({ data }: MessageEvent<Order>) => {
   if ("delayMs" in data) delayMs = data.delayMs;
@@ -69,6 +71,7 @@ self.onmessage = ({ data }: MessageEvent<Order>) => {
       });
     }
   }
-  self.postMessage({ url: `http://127.0.0.1:${server.addr.port}`, requests });
-  requests = 0;
+  report();
 };
+// Says that it listens.
+report();
