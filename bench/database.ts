@@ -1,5 +1,5 @@
 /**
- * What the two job queries cost as the tables grow: plan, buffers and time, as
+ * What the three queries of a poll cost as the tables grow: plan, buffers and time, as
  * the API runs them (role authenticated, claims set, row-level security on).
  *
  * On the server that DATABASE_URL names (a database is made and dropped there),
@@ -62,8 +62,9 @@ const asBody = (query: string) =>
   select coalesce(json_agg(_postgrest_t), '[]') from (select * from pgrst_source) as _postgrest_t`;
 
 const QUERIES = {
-  "RPC": (_agency: string) =>
-    asBody(`select ${COLUMNS}, started_at, last_activity_at from public.get_active_sync_job()`),
+  "users": (_agency: string, user: string) =>
+    asBody(`select agency_id from public.users where id = '${user}'`),
+  "RPC": () => asBody(`select ${COLUMNS}, started_at, last_activity_at from public.get_active_sync_job()`),
   "fallback": (agency: string) =>
     asBody(`select ${COLUMNS}, created_at from public.historical_sync_jobs
       where agency_id = '${agency}' and status = any ('{completed,failed,cancelled}')
@@ -129,7 +130,7 @@ async function explain(run: Run, user: number, statement: string) {
   };
 }
 
-/** Measures both queries at each size up to `limit` jobs. */
+/** Measures the queries at each size up to `limit` jobs. */
 async function measure(run: Run, limit: number): Promise<Measurement[]> {
   await apply(await project(), run);
   const [source] = await run(
@@ -154,7 +155,7 @@ async function measure(run: Run, limit: number): Promise<Measurement[]> {
       for (let i = -5; i < SAMPLES; i++) {
         // Spread over the table; the RPC is asked by agencies with an active job.
         const user = Math.floor(((i + 5) / (SAMPLES + 5)) * (size.agencies / 10)) * 10;
-        const sample = await explain(run, user, statement(uuid("a", user)));
+        const sample = await explain(run, user, statement(uuid("a", user), uuid("b", user)));
         if (i >= 0) samples.push(sample);
       }
       measurements.push({
@@ -194,7 +195,7 @@ async function onPglite(): Promise<Measurement[]> {
   }
 }
 
-/** What the job queries cost at each size, on the server that DATABASE_URL names or on PGlite. */
+/** What the queries cost at each size, on the server that DATABASE_URL names or on PGlite. */
 export async function scale(): Promise<Measurement[]> {
   const server = databaseServer();
   return server ? await onPostgres(server) : await onPglite();

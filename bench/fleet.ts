@@ -7,7 +7,10 @@
  */
 
 import { type Demand, type Outcome, type Scenario, simulate, spanOf, type Trouble } from "./open_pages.ts";
+import { scale } from "./database.ts";
 import { picture } from "./picture.ts";
+import { cpuOfPoll } from "./polls.ts";
+import { startUpstream } from "./rivals.ts";
 
 const PICTURE = new URL("../docs/fleet.svg", import.meta.url);
 
@@ -183,6 +186,48 @@ console.log(
   `\n${((performance.now() - before) / 1_000).toFixed(0)} s, ${
     (Deno.memoryUsage().rss / 1e9).toFixed(1)
   } GB at the end.`,
+);
+
+/** What a poll costs: CPU of the function, pages of 8 kB and time of the database, for the queries of an active poll and for the fallback. */
+const upstream = await startUpstream();
+const cpu = { active: await cpuOfPoll(upstream, "active"), idle: await cpuOfPoll(upstream, "idle") };
+upstream.stop();
+const measured = await scale();
+const jobs = Math.max(...measured.map((row) => row.jobs));
+const queries = (...names: string[]) =>
+  measured.filter((row) => row.jobs === jobs && names.includes(row.query)).reduce(
+    (sum, { buffers, ms }) => ({ buffers: sum.buffers + buffers, ms: sum.ms + ms }),
+    { buffers: 0, ms: 0 },
+  );
+const [each, fallback] = [queries("users", "RPC"), queries("fallback")];
+
+/** Requests per second and page, before anything went wrong: an idle poll asks REST three times, an active one twice. */
+const quiet = spanOf(MORNING.troubles[0] ?? { kind: "Auth is down", from: 5, minutes: 5 }).from;
+const perPage = (kind: keyof Demand) => mean(morning.demand[kind], quiet - 120, quiet) / pages;
+const [polls, auth, rest] = [perPage("polls"), perPage("auth"), perPage("rest")];
+const idle = rest - 2 * polls;
+const functionCores = ((polls - idle) * cpu.active + idle * cpu.idle) / 1e6;
+const databaseCores = (polls * each.ms + idle * fallback.ms) / 1e3;
+
+console.log(
+  `\nWhat open pages ask for per second, a fifth of the agencies importing: CPU of the function ${
+    cpu.active.toFixed(0)
+  } µs for an active poll and ${cpu.idle.toFixed(0)} µs for an idle one, database with ${jobs} jobs`,
+);
+console.table([1_000, 10_000, 100_000].map((open) => ({
+  "open pages": open,
+  "polls": (open * polls).toFixed(0),
+  "of these idle": (open * idle).toFixed(0),
+  "Auth": (open * auth).toFixed(0),
+  "REST": (open * rest).toFixed(0),
+  "database, 8 kB pages": (open * (polls * each.buffers + idle * fallback.buffers)).toFixed(0),
+  "database, cores": (open * databaseCores).toFixed(2),
+  "function, cores": (open * functionCores).toFixed(2),
+})));
+console.log(
+  `A core of the function is full at ${
+    (1 / functionCores).toFixed(0)
+  } open pages, a core of the database at ${(1 / databaseCores).toFixed(0)} (the queries alone).`,
 );
 
 if (Deno.args.length === 0) await Deno.writeTextFile(PICTURE, picture(MORNING, morning.demand));

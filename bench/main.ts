@@ -108,7 +108,7 @@ try {
 
 const jobs = await scale();
 table(
-  `The two job queries as the tables grow, on ${
+  `The queries of a poll as the tables grow, on ${
     databaseServer() ? "a PostgreSQL server" : "PGlite (DATABASE_URL names a server for ten million jobs)"
   }`,
   jobs.map((row) => ({ ...row, ms: row.ms.toFixed(3) })),

@@ -171,6 +171,19 @@ export async function throughput(upstream: Upstream): Promise<Throughput[]> {
   return results;
 }
 
+/** CPU time of the function's process for a poll, in microseconds, at 32 in flight. */
+export async function cpuOfPoll(upstream: Upstream, caller: "active" | "idle"): Promise<number> {
+  const { pid, url, stop } = await upstream.start("get-sync-status");
+  try {
+    await load(url, upstream.tokens[caller], 32, { duration: 2 });
+    const before = (await usage(pid)).ctime;
+    const { polls } = await load(url, upstream.tokens[caller], 32, { duration: 3 });
+    return ((await usage(pid)).ctime - before) * 1000 / polls;
+  } finally {
+    await stop();
+  }
+}
+
 /** From the start of the process to its first answer, in milliseconds. */
 export async function coldStart(upstream: Upstream): Promise<Rounds<Started>> {
   const result = noRounds(STARTED_NAMES);
