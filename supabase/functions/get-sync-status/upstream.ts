@@ -82,6 +82,9 @@ export interface Upstream {
 /** How long all upstream requests of one poll may take together, in milliseconds. */
 const DEADLINE_MS = 8_000;
 
+/** Made once: an exception is dear to make, and each poll ends with this one. */
+const POLL_IS_OVER = new DOMException("the poll is over", "AbortError");
+
 /**
  * What Auth answers when the token itself is at fault. Only these codes sign a
  * user out; anything else (a rotated API key, a rate limit, a proxy's page) is
@@ -187,7 +190,7 @@ export function connect(project: Project) {
       clearTimeout(timer);
       clientGone.removeEventListener("abort", onClientGone);
       // After a refusal or a failure the other requests may still be under way.
-      end.abort();
+      end.abort(POLL_IS_OVER);
     }
   };
 }
