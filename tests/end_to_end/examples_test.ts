@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { createClient } from "@supabase/supabase-js";
 import * as byFetch from "../../examples/call/fetch.ts";
 import * as bySupabaseJs from "../../examples/call/supabase_js.ts";
-import { showSyncStatus } from "../../examples/call/watch.ts";
+import { watch } from "../../examples/call/watch.ts";
 import type { SyncStatus } from "../../examples/client/types.ts";
 import { pathOf } from "../../local/commands.ts";
 import { test } from "../../testing/helpers.ts";
@@ -57,12 +57,16 @@ test("watch.ts shows the status and explains a problem, until it is aborted", as
   const controller = new AbortController();
   const { signal } = controller;
   const status = await new Promise((resolve, reject) =>
-    showSyncStatus(fresh, project.url, resolve, reject, signal)
+    watch(fresh, project.url, { onStatus: resolve, onError: reject, signal })
   );
   assert.deepEqual(status, NEVER);
   controller.abort();
   const problem = await new Promise((resolve, reject) =>
-    showSyncStatus(nobody, project.url, reject, resolve, new AbortController().signal)
+    watch(nobody, project.url, {
+      onStatus: reject,
+      onError: resolve,
+      signal: new AbortController().signal,
+    })
   );
   assert.deepEqual(problem, { kind: "forbidden" });
 });
