@@ -16,7 +16,8 @@ export const END_SIGNALS: Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT", "SIGBREAK"]
   : ["SIGINT", "SIGTERM", "SIGHUP"];
 
-const OLDEST_NODE = 20;
+/** The oldest major version of Node.js that the tasks run on. */
+export const OLDEST_NODE = 20;
 
 /**
  * Looks which Node.js the task was started with.

@@ -4,32 +4,28 @@
  *
  * - A fence "```ts file=PATH" shows that file, to the byte.
  * - A link leads to a file, and its fragment to a heading there.
- * - A path in backticks that begins with a folder of this project exists.
+ * - A file that is named in code exists: by its path, or by its name alone.
  * - A task that is named exists.
- * - Every `deno@…` and `supabase@…` in any file is the version that is used here.
+ * - A test that is named as `tests/FILE` "NAME" exists.
+ * - Every copy of a version, in any file, is alike; actions are pinned by their commit.
  *
  * @module
  */
 
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import config from "../deno.json" with { type: "json" };
-import { pathOf, SUPABASE_CLI } from "../local/commands.ts";
+import { OLDEST_NODE, pathOf, SUPABASE_CLI } from "../local/commands.ts";
 
 const ROOT = pathOf("..", import.meta.url);
 const SKIPPED = [".git", ".cache", "node_modules", "deno.lock"];
 
-const VERSIONS: Record<string, string> = {
-  deno: Deno.version.deno,
-  supabase: SUPABASE_CLI.replace("supabase@", ""),
-};
-
-/** Every text file of the project, by its path. */
+/** Every file of the project by its path, with its text; a picture has none. */
 async function files(below = ""): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for await (const { name, isDirectory } of Deno.readDir(join(ROOT, below))) {
     const path = join(below, name).replaceAll("\\", "/");
-    if (SKIPPED.includes(name) || name.endsWith(".png")) continue;
-    if (!isDirectory) found.set(path, await Deno.readTextFile(join(ROOT, path)));
+    if (SKIPPED.includes(name)) continue;
+    if (!isDirectory) found.set(path, name.endsWith(".png") ? "" : await Deno.readTextFile(join(ROOT, path)));
     else for (const [inside, text] of await files(path)) found.set(inside, text);
   }
   return found;
@@ -43,6 +39,9 @@ function withFiles(text: string, project: Map<string, string>): string {
     return `\`\`\`${language} file=${path}\n${project.get(path) ?? `there is no ${path}\n`}\`\`\``;
   });
 }
+
+/** What a name in code ends with when it is that of a file. */
+const FILE_NAME = /.\.(ts|tsx|json|md|sql|psql|toml|yml|html|http|sh)$/;
 
 /** The fragment that GitHub gives a heading. */
 const fragment = (heading: string) =>
@@ -65,7 +64,7 @@ function problemsOf(path: string, text: string, project: Map<string, string>): s
   for (const [, target = ""] of text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
     const [to = "", anchor] = target.split("#");
     const linked = to ? join(dirname(path), to).replaceAll("\\", "/") : path;
-    if (!exists(linked) && !linked.endsWith(".png")) problems.push(`links to ${linked}, which is not there`);
+    if (!exists(linked)) problems.push(`links to ${linked}, which is not there`);
     const headings = [...(project.get(linked) ?? "").matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
       heading
     );
@@ -73,9 +72,18 @@ function problemsOf(path: string, text: string, project: Map<string, string>): s
       problems.push(`links to ${target}, which has no such heading`);
     }
   }
-  for (const [, named = ""] of text.matchAll(/`((?:[\w.-]+\/)+[\w.-]*)`/g)) {
-    if (folders.has(named.split("/")[0] ?? "") && !exists(named)) {
-      problems.push(`names ${named}, which is not there`);
+  const names = new Set([...project.keys()].map((path) => basename(path)));
+  for (const [code] of text.replace(FENCE, "").matchAll(/```[^]*?```|`[^`]*`/g)) {
+    for (const [named] of code.matchAll(/(?<![\w.*/@:<-])[\w.-]+(?:\/[\w.-]+)*\/?(?![\w*@:<])/g)) {
+      const isThere = named.includes("/")
+        ? !folders.has(named.split("/")[0] ?? "") || exists(named)
+        : !FILE_NAME.test(named) || names.has(named);
+      if (!isThere) problems.push(`names ${named}, which is not there`);
+    }
+  }
+  for (const [, file = "", name = ""] of text.matchAll(/`((?:supabase\/)?tests\/[\w./]+)`\s+"([^"]+)"/g)) {
+    if (!project.get(file)?.includes(name.replace(/\s+/g, " "))) {
+      problems.push(`names the test "${name}", which is not in ${file}`);
     }
   }
   for (const [, task = ""] of text.matchAll(/(?:deno(?:@\S+)?|`) ?task ([\w:-]+)/g)) {
@@ -91,9 +99,28 @@ for (const [path, text] of documents) {
   if (Deno.args.includes("--write")) await Deno.writeTextFile(join(ROOT, path), withFiles(text, project));
   else problems.push(...problemsOf(path, text, project).map((problem) => `${path} ${problem}.`));
 }
+
+const versions = new Map([
+  ["deno", Deno.version.deno],
+  ["supabase", SUPABASE_CLI.replace("supabase@", "")],
+  ["Node.js", String(OLDEST_NODE)],
+]);
 for (const [path, text] of project) {
-  for (const [named, tool = "", version = ""] of text.matchAll(/\b(?<![:/])(deno|supabase)@(\d[\w.]*\d)/g)) {
-    if (VERSIONS[tool] !== version) problems.push(`${path} names ${named}; it is ${VERSIONS[tool]}.`);
+  const copies = [
+    ...text.matchAll(/(?<![\w@.-])((?:@[\w-]+\/)?[a-z][\w-]*)@(\d+\.\d+\.\d+)(?!\.?\d)/g),
+    ...text.matchAll(/(Node\.js)\]\(\S+\) (\d+)/g),
+    ...[...text.matchAll(/(?:node-version: |container: node:)(\d+)/g)].map((
+      [found, major],
+    ) => [found, "Node.js", major]),
+    ...text.matchAll(/uses: (\S+)@([0-9a-f]{40} # v\d+\.\d+\.\d+)$/gm),
+  ];
+  for (const [found, name = "", version = ""] of copies) {
+    const due = versions.get(name) ?? version;
+    versions.set(name, due);
+    if (version !== due) problems.push(`${path} names ${found}; elsewhere it is ${due}.`);
+  }
+  for (const [, action] of text.matchAll(/^ *- uses: (?!\S+@[0-9a-f]{40} # v)(.*)$/gm)) {
+    problems.push(`${path} does not pin ${action} by its commit.`);
   }
 }
 for (const problem of problems) console.error(problem);

@@ -1,6 +1,6 @@
 /**
- * `deno task gen:openapi`: writes openapi.json from types.ts and from the
- * errors of handler.ts.
+ * `deno task gen:openapi`: writes openapi.json from types.ts, from the
+ * errors of handler.ts and with the version of CHANGELOG.md.
  *
  * @module
  */
@@ -16,6 +16,10 @@ import { deno, pathOf } from "../local/commands.ts";
 export const OPENAPI_FILE = new URL("../openapi.json", import.meta.url);
 
 const NEVER: SyncStatus = { active: false, recent_job: null };
+
+/** The newest release of CHANGELOG.md. */
+const [, VERSION] =
+  /^## \[(\d\S*)\]/m.exec(await Deno.readTextFile(pathOf("../CHANGELOG.md", import.meta.url))) ?? [];
 
 /** The errors that a GET can be answered with. */
 type GetError = Exclude<ErrorCode, "method_not_allowed">;
@@ -101,7 +105,7 @@ const DOCUMENT = {
   openapi: "3.1.0",
   info: {
     title: "get-sync-status",
-    version: "1.0.0",
+    version: VERSION,
     description: "How far an agency's import of historical calls is, or how the last one ended.",
     license: { name: "MIT", identifier: "MIT" },
   },

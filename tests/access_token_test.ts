@@ -1,4 +1,4 @@
-/** accessTokenFrom on the real supabase-js, whose requests a fake Auth answers, on fake time. */
+/** accessTokenFrom with the real supabase-js, a fake Auth and fake time. */
 
 import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
@@ -10,12 +10,12 @@ import { test } from "../testing/helpers.ts";
 const START = Date.parse("2025-03-15T10:00:00Z");
 const HOUR_MS = 3_600_000;
 
-/** What a token is that has not come within a minute. */
+/** The outcome where no token has come within a minute. */
 const WAITS = Symbol("still waiting");
 
 type Answer = (refreshToken: string) => Response | Promise<Response>;
 
-/** A session as Auth issues it, for an hour, each with another number. */
+/** A session as Auth issues it, for an hour. The number tells sessions apart. */
 function session(number: number) {
   return {
     access_token: `access ${number}`,
@@ -34,18 +34,18 @@ const refuses = (status: number, code?: string): Answer => () =>
   });
 
 interface Browser {
-  /** How Auth answers a refresh; first by rotating the token. */
+  /** How Auth answers a refresh. By default it rotates the token. */
   auth: { answer: Answer; refreshes: string[] };
   /** What the tabs share. */
   stored: Map<string, string>;
-  /** Opens a tab of its own on the same storage, which refreshes by itself where that is said. */
+  /** Opens a new tab on the same storage; `autoRefreshToken` is supabase-js's option. */
   open(options?: { autoRefreshToken?: boolean }): {
     supabase: SupabaseClient;
     getAccessToken(refresh?: boolean): Promise<string | null>;
   };
   /** Lets fake time pass, in milliseconds. */
   pass(ms: number): Promise<void>;
-  /** Waits for a token for a minute of fake time. */
+  /** Waits up to a minute of fake time for a token. */
   outcome(promise: Promise<string | null>): Promise<string | null | typeof WAITS>;
 }
 
@@ -104,12 +104,12 @@ function inBrowser(sentence: string, check: (browser: Browser) => Promise<void>)
   });
 }
 
-inBrowser("gives the token of the session, and asks Auth for nothing", async ({ open, outcome, auth }) => {
+inBrowser("gives the session's token without a request to Auth", async ({ open, outcome, auth }) => {
   assert.equal(await outcome(open().getAccessToken()), "access 1");
   assert.deepEqual(auth.refreshes, []);
 });
 
-inBrowser("gives a fresh token where one is asked for", async ({ open, outcome, auth }) => {
+inBrowser("gives a fresh token where refresh is true", async ({ open, outcome, auth }) => {
   assert.equal(await outcome(open().getAccessToken(true)), "access 2");
   assert.deepEqual(auth.refreshes, ["refresh 1"]);
 });
@@ -127,7 +127,7 @@ inBrowser("gives null where nobody is signed in", async ({ open, outcome, stored
   assert.equal(await outcome(getAccessToken(true)), null);
 });
 
-inBrowser("gives null after a sign-out, and asks Auth for nothing", async ({ open, outcome, auth }) => {
+inBrowser("gives null after a sign-out, without a request to Auth", async ({ open, outcome, auth }) => {
   const { supabase, getAccessToken } = open();
   assert.equal(await outcome(getAccessToken()), "access 1");
   await supabase.auth.signOut();
@@ -136,7 +136,7 @@ inBrowser("gives null after a sign-out, and asks Auth for nothing", async ({ ope
 });
 
 inBrowser(
-  "gives null where the session ends while an outage lasts",
+  "gives null where the session ends during an outage",
   async ({ open, outcome, auth, pass }) => {
     const { getAccessToken } = open();
     await pass(HOUR_MS);
@@ -159,7 +159,7 @@ for (
     "validation_failed",
   ]
 ) {
-  inBrowser(`gives null where Auth says ${code}`, async ({ open, outcome, auth, pass }) => {
+  inBrowser(`gives null where Auth answers ${code}`, async ({ open, outcome, auth, pass }) => {
     const { getAccessToken } = open();
     await pass(HOUR_MS);
     auth.answer = refuses(400, code);
@@ -170,7 +170,7 @@ for (
 
 const OUTAGES: [string, Answer][] = [
   ["Auth answers 503", refuses(503)],
-  ["Auth answers 500 in its own words", refuses(500, "unexpected_failure")],
+  ["Auth answers 500 unexpected_failure", refuses(500, "unexpected_failure")],
   ["there is no network", () => Promise.reject(new TypeError("no network"))],
   ["Auth limits requests (429)", refuses(429, "over_request_rate_limit")],
   ["the gateway refuses the key (401)", () => Response.json({ message: "Invalid API key" }, { status: 401 })],
@@ -181,15 +181,15 @@ const OUTAGES: [string, Answer][] = [
 ];
 for (const [what, answer] of OUTAGES) {
   for (const autoRefreshToken of [false, true]) {
-    const how = autoRefreshToken ? "supabase-js refreshes by itself" : "it does not";
+    const how = `autoRefreshToken ${autoRefreshToken ? "on" : "off"}`;
     inBrowser(
-      `gives the old token while ${what} until it expires, and a new one within 45 s of the end; ${how}`,
+      `gives the old token until it expires while ${what}, and a new one within 45 s after the outage; ${how}`,
       async ({ open, outcome, auth, pass }) => {
         const { getAccessToken } = open({ autoRefreshToken });
         assert.equal(await outcome(getAccessToken()), "access 1");
         const { answer: healthy } = auth;
         auth.answer = answer;
-        // supabase-js refreshes 90 s ahead, and asks for nothing else from then on.
+        // From 90 s before the expiry on, supabase-js gives no token without a refresh.
         await pass(HOUR_MS - 95_000);
         assert.equal(await outcome(getAccessToken()), "access 1");
         await pass(120_000);
@@ -201,7 +201,7 @@ for (const [what, answer] of OUTAGES) {
     );
 
     inBrowser(
-      `gives a token within 45 s of the end where ${what} and the page is opened with an expired one; ${how}`,
+      `gives a token within 45 s after the outage where ${what} and the page opened with an expired token; ${how}`,
       async ({ open, outcome, auth, pass }) => {
         await pass(2 * HOUR_MS);
         const { answer: healthy } = auth;
@@ -216,7 +216,7 @@ for (const [what, answer] of OUTAGES) {
   }
 
   inBrowser(
-    `never signs in again who signed out while ${what}`,
+    `gives null and stores no session after a sign-out while ${what}`,
     async ({ open, outcome, auth, pass, stored }) => {
       const { supabase, getAccessToken } = open();
       assert.equal(await outcome(getAccessToken()), "access 1");
@@ -224,7 +224,7 @@ for (const [what, answer] of OUTAGES) {
       const { answer: healthy } = auth;
       auth.answer = answer;
       assert.equal(await outcome(getAccessToken()), WAITS);
-      // What an app does that wants nobody signed in, with or without supabase-js.
+      // An app ends its session through supabase-js, or by clearing the storage.
       await Promise.race([supabase.auth.signOut({ scope: "local" }), pass(60_000)]);
       stored.clear();
       auth.answer = healthy;
@@ -237,7 +237,7 @@ for (const [what, answer] of OUTAGES) {
 }
 
 inBrowser(
-  "asks a failing Auth less and less, at last every 20 to 40 s",
+  "retries a failing Auth with growing delays, up to one request every 20 to 40 s",
   async ({ open, outcome, auth, pass }) => {
     const { getAccessToken } = open();
     await pass(HOUR_MS);
@@ -260,7 +260,7 @@ inBrowser(
 );
 
 inBrowser(
-  "renews a session two to seven minutes before its end, each page at another moment, and waits for none",
+  "refreshes a session at a random moment two to seven minutes before it expires, and gives the old token meanwhile",
   async ({ open, outcome, auth, pass, stored }) => {
     const { random } = Math;
     try {
@@ -276,7 +276,7 @@ inBrowser(
         await pass(20_000);
         const { answer } = auth;
         auth.answer = () => new Promise(() => {});
-        assert.equal(await outcome(getAccessToken()), old, "which is still good");
+        assert.equal(await outcome(getAccessToken()), old, "the old token is still valid");
         assert.equal(await outcome(getAccessToken()), old);
         assert.equal(auth.refreshes.length, 1, "one refresh, however often the token is asked for");
         auth.answer = answer;
@@ -288,10 +288,10 @@ inBrowser(
 );
 
 inBrowser(
-  "gives both of two tabs a token that refresh one session at once",
+  "gives a token to both of two tabs that refresh one session at the same time",
   async ({ open, outcome, auth, stored }) => {
     const [one, two] = [open(), open()];
-    // Auth gives both a session, the second when the first has arrived: supabase-js discards that one.
+    // Auth answers the second refresh once the first session is stored: supabase-js discards the second session.
     const { answer } = auth;
     let first: (() => void) | undefined;
     auth.answer = (token) =>
@@ -309,7 +309,7 @@ inBrowser(
 );
 
 inBrowser(
-  "gives a tab whose refresh token another tab has used the other's token",
+  "gives the other tab's token where that tab has used the refresh token",
   async ({ open, outcome, auth, pass, stored }) => {
     const { getAccessToken } = open();
     await pass(HOUR_MS);

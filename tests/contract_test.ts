@@ -1,4 +1,4 @@
-/** The contract by itself: timestamps and progress in the forms PostgreSQL can write, and how strict it is. */
+/** The contract without a server: the timestamps that PostgreSQL writes, progress_percent, and what the published schemas refuse. */
 
 import assert from "node:assert/strict";
 import ACTIVE from "../examples/answers/active.json" with { type: "json" };
@@ -23,7 +23,7 @@ const READS: [string, string][] = [
   ["2024-02-29T00:00:00+00:00", "2024-02-29T00:00:00Z"],
 ];
 for (const [written, read] of READS) {
-  test(`the timestamp ${written} goes out as ${read}`, () => assert.equal(timestamp.parse(written), read));
+  test(`timestamp reads ${written} as ${read}`, () => assert.equal(timestamp.parse(written), read));
 }
 
 const REFUSES = [
@@ -40,16 +40,15 @@ const REFUSES = [
   "",
 ];
 for (const written of REFUSES) {
-  test(`"${written}" is no timestamp of the contract`, () =>
-    assert.equal(timestamp.safeParse(written).success, false));
+  test(`timestamp refuses "${written}"`, () => assert.equal(timestamp.safeParse(written).success, false));
 }
 
-test("progress_percent is null where total_calls is null or 0", () => {
+test("progressPercent is null where total_calls is null or 0", () => {
   assert.equal(progressPercent(5, null), null);
   assert.equal(progressPercent(0, 0), null);
 });
 
-test("progress_percent is Math.round((processed_calls / total_calls) * 100)", () => {
+test("progressPercent is Math.round((processed_calls / total_calls) * 100)", () => {
   assert.equal(progressPercent(750, 1500), 50);
   assert.equal(progressPercent(1, 8), 13);
   assert.equal(progressPercent(2147483647, 2147483647), 100);
@@ -94,15 +93,15 @@ const FAULTS: [string, unknown][] = [
   }],
 ];
 for (const [fault, body] of FAULTS) {
-  test(`the published contract refuses ${fault}`, () => {
-    // Without the fault it is taken: it is the fault that is refused.
+  test(`parseSyncStatus refuses ${fault}`, () => {
+    // Both are accepted without the fault, so the fault is what is refused.
     parseSyncStatus(ACTIVE);
     parseSyncStatus(IDLE);
     assert.throws(() => parseSyncStatus(body));
   });
 }
 
-test("the published contract refuses an error without a sentence, with a code or a field nobody knows", () => {
+test("parseErrorBody refuses an error without a sentence, or with an unknown code or field", () => {
   const body = { error: "Sign in.", code: "unauthorized" };
   parseErrorBody(body);
   for (const fault of [{ error: "" }, { code: "teapot" }, { detail: "none" }]) {

@@ -1,6 +1,6 @@
 /**
  * Runs the pgTAP files of supabase/tests on PGlite and reports each assertion
- * as a test of its own. `supabase test db` runs the same files on the Docker stack.
+ * as one test. `supabase test db` runs the same files on the Docker stack.
  */
 
 import { PGlite } from "@electric-sql/pglite";
@@ -24,7 +24,7 @@ for (const file of files.filter((name) => name.endsWith(".sql"))) {
 }
 await database.close();
 
-/** A file as psql reads it: `\ir` includes the one that it names. */
+/** Reads a file as psql does: `\ir` includes another file. */
 async function script(file: string): Promise<string> {
   const sql = await Deno.readTextFile(new URL(file, FOLDER));
   const [line, included] = /^\\ir (\S+)$/m.exec(sql) ?? [];
@@ -33,7 +33,7 @@ async function script(file: string): Promise<string> {
 
 interface Assertion {
   name: string;
-  /** What pgTAP says of it when it does not hold. */
+  /** pgTAP's diagnosis where it fails. */
   problem?: string;
 }
 

@@ -1,4 +1,4 @@
-/** Right answers while everything around it breaks: each upstream request times each fault, and two at a time. */
+/** Each fault of each upstream request, and each combination of outcomes of the first wave. */
 
 import assert from "node:assert/strict";
 import { startFunction } from "../local/function_process.ts";
@@ -29,7 +29,7 @@ Deno.test.afterAll(async () => {
   await upstream.stop();
 });
 
-/** Polls as a caller of its own, to whom the upstream answers in its own way. */
+/** Polls as a new caller, to whom the upstream gives these answers. */
 async function pollWith(
   responders: Partial<Record<Step, Responder>>,
   again?: string,
@@ -43,15 +43,15 @@ async function pollWith(
   return [answer, token];
 }
 
-test(`the fault matrix: ${STEPS.length} upstream requests times ${FAULTS.length} faults, ${STEPS.length * FAULTS.length} cells`, async (t) => {
+test(`GET answers right in the fault matrix of ${STEPS.length} upstream requests and ${FAULTS.length} faults`, async (t) => {
   const cells = STEPS.flatMap((step) => FAULTS.map((fault) => ({ step, fault })));
-  // All at once: each caller has an upstream of its own, and the slow ones wait together.
+  // In parallel: each caller has its own upstream answers, so the slow faults wait together.
   const kept = await Promise.all(cells.map(({ step, fault }) => {
-    // The fallback is asked only where no job is active.
+    // The fallback query runs only where no job is active.
     const idle = step === "historical_sync_jobs" ? { get_active_sync_job: rows() } : {};
     const id = step === "historical_sync_jobs" ? RECENT_ROW.id : ACTIVE_ROW.id;
     return t.step({
-      name: `${step}: ${fault.name} is ${fault.expected}, and 200 at once when it is over`,
+      name: `${step}: ${fault.name} gives ${fault.expected}, and the next poll without it 200`,
       sanitizeExit: false,
       async fn() {
         const [answer, token] = await pollWith({ ...idle, [step]: fault.at(step) });
@@ -84,7 +84,7 @@ const RPC = {
   fails: postgrestError(500, "XX000"),
 };
 
-/** Which answer each of the 27 combinations is due, in the order of judgement: Auth, users, agency, RPC. */
+/** The right answer to each of the 27 combinations, in the order of judgement: Auth, users, agency, RPC. */
 function due(auth: keyof typeof AUTH, users: keyof typeof USERS, rpc: keyof typeof RPC): [number, string?] {
   if (auth === "refuses") return [401];
   if (auth === "fails") return [500, "auth.getUser"];
@@ -101,7 +101,7 @@ const ORDERS = FIRST_WAVE.flatMap((first) =>
   ) => [first, second, ...FIRST_WAVE.filter((third) => third !== first && third !== second)])
 );
 
-/** Holds the first wave back until it is complete, then answers in this order, each when the last has left. */
+/** Waits until the first wave is complete, then answers in this order, one after the other. */
 function inOrder(
   order: readonly Step[],
   replies: Partial<Record<Step, Reply>>,
@@ -127,7 +127,7 @@ for (const auth of Object.keys(AUTH) as (keyof typeof AUTH)[]) {
   for (const users of Object.keys(USERS) as (keyof typeof USERS)[]) {
     for (const rpc of Object.keys(RPC) as (keyof typeof RPC)[]) {
       const [status, detail] = due(auth, users, rpc);
-      test(`${status} when Auth ${auth}, users: ${users}, RPC: ${rpc}, whichever arrives first`, async () => {
+      test(`GET answers ${status} when Auth ${auth}, users: ${users}, RPC: ${rpc}, in any order of arrival`, async () => {
         assert.equal(ORDERS.length, 6);
         for (const order of ORDERS) {
           const [answer] = await pollWith(
@@ -146,13 +146,13 @@ for (const auth of Object.keys(AUTH) as (keyof typeof AUTH)[]) {
   }
 }
 
-test("a redirect is not followed, so that nobody is handed the token", () => {
+test("no fault makes the function follow a redirect", () => {
   assert(upstream.requests.length > 500);
   assert.equal(upstream.requests.some(({ url }) => url.pathname.endsWith("/elsewhere")), false);
 });
 
-// Last, when everything above has been logged.
-test("no token or key of all these polls ever reached the log", () => {
+// Last: everything above has been logged by now.
+test("the log holds no token and no key after all faults", () => {
   const written = fn.output.join("\n");
   assert(fn.output.length > 100, "the failures above were logged");
   assert.equal(written.includes(KEY), false);

@@ -1,10 +1,10 @@
-/** What is generated or copied is what its source gives. */
+/** Generated and copied files equal their sources. */
 
 import assert from "node:assert/strict";
 import { generateTypes, TYPES_FILE } from "../scripts/generate_types.ts";
 import { test } from "../testing/helpers.ts";
 
-test("database.types.ts is what the migrations give; `deno task gen:types` makes it so", async () => {
+test("database.types.ts is what `deno task gen:types` writes from the migrations", async () => {
   assert.equal(await Deno.readTextFile(TYPES_FILE), await generateTypes());
 });
 

@@ -1,4 +1,4 @@
-/** What an attacker and a broken proxy would send, generated: the contract holds for all of it. */
+/** Generated requests of an attacker and generated answers of a broken upstream: the contract holds for each. */
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -26,7 +26,7 @@ Deno.test.afterAll(async () => {
 
 const seed = z.coerce.number().int().parse(Deno.env.get("FC_SEED") || Date.now() % 2 ** 31);
 
-/** Registers a property as a test; a failure names the smallest case, and FC_SEED repeats it. */
+/** Registers a property as a test. A failure names the smallest case. FC_SEED repeats the run. */
 function holds<Case>(
   sentence: string,
   numRuns: number,
@@ -39,7 +39,7 @@ function holds<Case>(
   });
 }
 
-/** Whatever HTTP lets into a header's value. */
+/** Any text that HTTP allows as the value of a header. */
 const headerValue = fc.string({
   unit: fc.integer({ min: 0x20, max: 0xff }).filter((c) => c !== 0x7f).map((c) => String.fromCharCode(c)),
   maxLength: 200,
@@ -49,7 +49,7 @@ const base64url = (text: string) =>
   btoa(String.fromCharCode(...new TextEncoder().encode(text))).replaceAll("+", "-").replaceAll("/", "_")
     .replaceAll("=", "");
 
-/** The subject of a token, decoded another way than the function does. */
+/** The subject of a token, decoded by other code than the function's. */
 const subOf = (token: string) =>
   JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()).sub;
 
@@ -58,27 +58,32 @@ async function asks401(authorization: string): Promise<void> {
     await fetch(fn.url, { headers: { "Authorization": authorization } }),
   );
   assert.equal(status, 401);
-  assert.deepEqual(upstream.requests, [], "nothing was asked of the upstream");
+  assert.deepEqual(upstream.requests, [], "no upstream request was sent");
 }
 
-holds("any Authorization header that is no Bearer JWT is 401 and asks nothing", 3_000, headerValue, asks401);
+holds(
+  "GET answers 401 to any Authorization header that is no Bearer JWT, without an upstream request",
+  3_000,
+  headerValue,
+  asks401,
+);
 
 holds(
-  "any text as Bearer token is 401 and asks nothing",
+  "GET answers 401 to any text as Bearer token, without an upstream request",
   2_000,
   headerValue,
   (text) => asks401(`Bearer ${text}`),
 );
 
 holds(
-  "a JWT with any payload whose sub is no UUID is 401 and asks nothing",
+  "GET answers 401 to any JWT whose sub is no UUID, without an upstream request",
   3_000,
   fc.oneof(fc.jsonValue(), fc.record({ sub: fc.jsonValue(), role: fc.constant("authenticated") })),
   (payload) => asks401(`Bearer e30.${base64url(JSON.stringify(payload))}.c2ln`),
 );
 
 holds(
-  "a token cut or changed in one character never is another user's",
+  "GET never answers for another user where a token is changed in one character",
   1_000,
   fc.record({
     at: fc.nat({ max: TOKEN.length - 1 }),
@@ -87,14 +92,14 @@ holds(
   async ({ at, put }) => {
     const changed = `${TOKEN.slice(0, at)}${put}${TOKEN.slice(at + 1)}`;
     const { status } = await poll(fn.url, changed);
-    // The fake verifies no signature and knows one user: only a change that leaves sub alone is still that user's.
+    // The fake upstream verifies no signature and knows one user, so a 200 is right only where sub is unchanged.
     if (status === 200) assert.equal(subOf(changed), USER);
     else assert([401, 500].includes(status));
   },
 );
 
 holds(
-  "any method but GET and OPTIONS is 405",
+  "any method but GET and OPTIONS is answered with 405",
   500,
   fc.stringMatching(/^[A-Za-z]{1,12}$/).filter((method) =>
     !/^(get|options|connect|trace|track|head)$/i.test(method)
@@ -105,7 +110,7 @@ holds(
 const plain = (await poll(fn.url, TOKEN)).text;
 
 holds(
-  "any path, query string and other header gets the same answer",
+  "GET gives the same answer for any path, query string and other header",
   1_000,
   fc.record({ path: fc.webPath(), query: fc.webQueryParameters(), header: headerValue }),
   async ({ path, query, header }) => {
@@ -114,7 +119,7 @@ holds(
   },
 );
 
-/** Values of no column but, in places, that of text. */
+/** Values that fit no column of a job. */
 const nonsense = fc.oneof(
   fc.constantFrom<unknown>(
     true,
@@ -145,7 +150,7 @@ function breaks(row: Record<string, unknown>) {
 }
 
 holds(
-  "an active job that breaks the contract in one place is 500",
+  "GET answers 500 where one field of the active job breaks the contract",
   1_000,
   breaks(ACTIVE_ROW),
   async ({ column, value }) => {
@@ -155,7 +160,7 @@ holds(
 );
 
 holds(
-  "a finished job that breaks the contract in one place is 500",
+  "GET answers 500 where one field of the finished job breaks the contract",
   1_000,
   breaks(RECENT_ROW),
   async ({ column, value }) => {
@@ -170,7 +175,7 @@ holds(
 const pad = (number: number, width = 2) => String(number).padStart(width, "0");
 
 holds(
-  "a timestamp in any form PostgreSQL writes is the same instant in UTC",
+  "timestamp gives any form that PostgreSQL writes as the same instant in UTC",
   5_000,
   fc.record({
     second: fc.integer({
@@ -199,7 +204,7 @@ holds(
   },
 );
 
-test("after all of it the function still runs, and has written nothing but its failures", async () => {
+test("the function still answers after all cases, and has logged nothing but failures", async () => {
   upstream.reset();
   assert.equal((await poll(fn.url, TOKEN)).text, plain);
   for (const line of fn.output.slice(1)) assert.equal(JSON.parse(line).level, "error", line);

@@ -1,4 +1,4 @@
-/** However a task ends, nothing that it started is left. */
+/** A task leaves no process behind, however it ends. */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { pathOf } from "../local/commands.ts";
 import { test, until } from "../testing/helpers.ts";
 
-/** Starts `deno task dev` on free ports and waits until it has said all. */
+/** Starts `deno task dev` on free ports and waits for its last line. */
 async function startDev(): Promise<{ pid: number; addresses: string[]; mark: string }> {
   const mark = crypto.randomUUID();
   const child = spawn(Deno.execPath(), ["task", "dev"], {
@@ -25,10 +25,10 @@ async function startDev(): Promise<{ pid: number; addresses: string[]; mark: str
   return { pid: child.pid ?? 0, addresses, mark };
 }
 
-/** A server that says where it listens, and never ends by itself. */
+/** A server that prints its address, and never ends by itself. */
 const SERVER = "Deno.serve({ port: 0, hostname: '127.0.0.1' }, () => new Response())";
 
-/** The processes that were started with a mark in their environment, where the system tells (Linux). */
+/** The processes with a mark in their environment; only Linux shows it. */
 async function marked(mark: string): Promise<number[]> {
   if (Deno.build.os !== "linux") return [];
   const found: number[] = [];
@@ -46,9 +46,9 @@ const answers = (address: string) =>
 // On Windows every signal is a kill.
 const SIGNALS = Deno.build.os === "windows" ? ["SIGKILL"] : ["SIGKILL", "SIGTERM", "SIGINT"];
 for (const signal of SIGNALS) {
-  test(`after ${signal} to \`deno task dev\` none of its processes is left`, async () => {
+  test(`\`deno task dev\` leaves no process behind after ${signal}`, async () => {
     const { pid, addresses, mark } = await startDev();
-    if (Deno.build.os === "linux") assert((await marked(mark)).length >= 3, "its processes bear the mark");
+    if (Deno.build.os === "linux") assert((await marked(mark)).length >= 3, "its processes have the mark");
     for (const address of addresses) assert(await answers(address));
     process.kill(pid, signal);
     await until(async () => {
@@ -58,7 +58,7 @@ for (const signal of SIGNALS) {
   });
 }
 
-test("a command that was run on a tether ends, with all that it started, when stdin does", async () => {
+test("tether.ts ends its command and all child processes when stdin ends", async () => {
   const tether = pathOf("../local/tether.ts", import.meta.url);
   const command = [Deno.execPath(), "eval", SERVER];
   const child = spawn(Deno.execPath(), ["run", "--quiet", "--allow-all", tether, ...command], {

@@ -1,4 +1,4 @@
-/** How the function starts: from the environment, or not at all and with one clear sentence. */
+/** index.ts: it reads the environment, or logs one sentence and does not start. */
 
 import assert from "node:assert/strict";
 import { startFunction } from "../local/function_process.ts";
@@ -33,7 +33,7 @@ const KEYS: [string, Env, string][] = [
   }, "anon"],
 ];
 for (const [what, env, key] of KEYS) {
-  test(`the function uses ${what}`, async () => {
+  test(`index.ts uses ${what}`, async () => {
     upstream.reset();
     const fn = await startFunction({ env: { SUPABASE_URL, ...env } });
     try {
@@ -69,7 +69,7 @@ const REFUSALS: [string, Env, string][] = [
   ],
 ];
 for (const [what, env, sentence] of REFUSALS) {
-  test(`the function does not start, and its log has one sentence that names ${what}`, async () => {
+  test(`index.ts does not start, and logs one sentence about ${what}`, async () => {
     await assert.rejects(startFunction({ env }), ({ message }: Error) => {
       assert.equal(message.split(sentence).length, 2, message);
       return true;

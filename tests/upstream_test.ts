@@ -1,4 +1,4 @@
-/** What the function asks of Auth and PostgREST, and what it makes of their answers. */
+/** What the function sends to Auth and PostgREST, and how it answers for each of their answers. */
 
 import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
@@ -54,24 +54,24 @@ async function is500(): Promise<Record<string, unknown>> {
   return await loggedFor(headers, fn.output);
 }
 
-test("PostgREST's bytes of an active job come out as the spec's first example", async () => {
+test("GET turns PostgREST's active job into the spec's first example", async () => {
   upstream.reset();
   const { text } = await ask();
   assert.equal(text, JSON.stringify(JSON.parse(ACTIVE_EXAMPLE.replace("uuid", ACTIVE_ROW.id))));
 });
 
-test("PostgREST's bytes of a finished job come out as the spec's second example", async () => {
+test("GET turns PostgREST's finished job into the spec's second example", async () => {
   upstream.reset({ get_active_sync_job: rows() });
   const { text } = await ask();
   assert.equal(text, JSON.stringify(JSON.parse(IDLE_EXAMPLE.replace("uuid", RECENT_ROW.id))));
 });
 
-test("a column that the contract does not name never leaves the function", async () => {
+test("GET drops a column that the contract does not name", async () => {
   upstream.reset({ get_active_sync_job: rows({ api_secret: "s3cret", ...ACTIVE_ROW }) });
   assert.equal((await ask()).text.includes("s3cret"), false);
 });
 
-test("an active poll takes three upstream requests, an idle one four", async () => {
+test("GET sends three upstream requests for an active job, four where none is active", async () => {
   upstream.reset();
   await ask();
   assert.deepEqual(steps().sort(), ["auth.getUser", "get_active_sync_job", "users"]);
@@ -80,11 +80,11 @@ test("an active poll takes three upstream requests, an idle one four", async () 
   assert.deepEqual(steps().sort(), ["auth.getUser", "get_active_sync_job", "historical_sync_jobs", "users"]);
 });
 
-test("the three requests of the first wave leave before any is answered", async () => {
+test("GET sends the three requests of the first wave before any is answered", async () => {
   const held: (() => void)[] = [];
   const withhold = (respond: Responder): Responder => (response, request) => {
     held.push(() => send(respond, response, request));
-    // Answers only once all three are here: requests in a row would wait for ever.
+    // Answers only once all three are here: requests in a row would never be answered.
     if (held.length === 3) { for (const release of held) release(); }
   };
   upstream.reset({
@@ -93,7 +93,11 @@ test("the three requests of the first wave leave before any is answered", async 
     get_active_sync_job: withhold(rows()),
   });
   assert.equal((await ask()).status, 200);
-  assert.equal(steps().at(-1), "historical_sync_jobs", "the fallback leaves when the wave is in");
+  assert.equal(
+    steps().at(-1),
+    "historical_sync_jobs",
+    "the fallback query leaves after the answers of the wave",
+  );
 });
 
 test("every upstream request is a GET with the publishable key and the caller's own token", async () => {
@@ -107,7 +111,7 @@ test("every upstream request is a GET with the publishable key and the caller's 
   }
 });
 
-test("the RPC is called without an argument, the fallback with the agency from users", async () => {
+test("GET calls the RPC without an argument, and the fallback query with the agency from users", async () => {
   upstream.reset({ get_active_sync_job: rows() });
   await ask();
   assert.equal(url("users")?.searchParams.get("id"), `eq.${USER}`);
@@ -119,7 +123,7 @@ test("the RPC is called without an argument, the fallback with the agency from u
   assert.equal(fallback?.get("limit"), "1");
 });
 
-test("a token that names no user, a preflight and a wrong method ask nothing of the upstream", async () => {
+test("a token without a user id, a preflight and a wrong method send no upstream request", async () => {
   upstream.reset();
   assert.equal((await poll(fn.url, "nonsense")).status, 401);
   assert.equal((await poll(fn.url, KEY)).status, 401);
@@ -130,20 +134,20 @@ test("a token that names no user, a preflight and a wrong method ask nothing of 
 });
 
 for (const { status, code, verdict, reason } of AUTH_ERRORS) {
-  test(`${verdict} when Auth says ${code} (${status}): ${reason}`, async () => {
+  test(`GET answers ${verdict} when Auth answers ${code} (${status}): ${reason}`, async () => {
     upstream.reset({ "auth.getUser": authError(status, code) });
     if (verdict === 401) assert.equal((await ask()).status, 401);
     else assert.equal((await is500()).step, "auth.getUser");
   });
 }
 
-test("a token whose subject is in upper case is that of the same user", async () => {
+test("GET reads a sub in upper case as the same user", async () => {
   upstream.reset();
   assert.equal((await poll(fn.url, await tokenOf(USER.toUpperCase()))).status, 200);
   assert.equal(url("users")?.searchParams.get("id"), `eq.${USER}`);
 });
 
-test("401 with a token of more than 64 KiB, without an upstream request", async () => {
+test("GET answers 401 to a token of more than 64 KiB, without an upstream request", async () => {
   upstream.reset();
   // In this process: Deno's server does not let such a header through, another one may.
   const handler = createHandler({ url: upstream.url, publishableKey: KEY });
@@ -152,7 +156,7 @@ test("401 with a token of more than 64 KiB, without an upstream request", async 
   assert.deepEqual(upstream.requests, []);
 });
 
-test("a token of 40,000 characters is Auth's to judge", async () => {
+test("GET passes a token of 40,000 characters on to Auth", async () => {
   upstream.reset();
   const token = await tokenOf(USER, { app_metadata: { teams: "x".repeat(30_000) } });
   assert(token.length > 40_000);
@@ -160,7 +164,7 @@ test("a token of 40,000 characters is Auth's to judge", async () => {
   assert.equal(upstream.requests.length, 3);
 });
 
-test("401 when Auth answers with a user who is banned", async () => {
+test("GET answers 401 when Auth answers with a banned user", async () => {
   const banned = (until: string) => answer(200, JSON.stringify({ id: USER, banned_until: until }));
   upstream.reset({ "auth.getUser": banned("2999-01-01T00:00:00Z") });
   assert.equal((await ask()).status, 401);
@@ -168,19 +172,19 @@ test("401 when Auth answers with a user who is banned", async () => {
   assert.equal((await ask()).status, 200);
 });
 
-test("500, not 401, when the gateway refuses an API key that was rotated", async () => {
+test("GET answers 500, not 401, when the gateway refuses a rotated API key", async () => {
   upstream.reset({ "auth.getUser": answer(401, '{"message":"Invalid API key"}') });
   assert.equal((await is500()).step, "auth.getUser");
 });
 
-test("500 when the active job is of another agency", async () => {
+test("GET answers 500 when the active job belongs to another agency", async () => {
   upstream.reset({
     get_active_sync_job: rows({ ...ACTIVE_ROW, agency_id: "a0000000-0000-4000-8000-000000000002" }),
   });
   assert.equal((await is500()).reason, "the answer is another agency's");
 });
 
-test("500 when the most recent job is of another agency", async () => {
+test("GET answers 500 when the most recent job belongs to another agency", async () => {
   upstream.reset({
     get_active_sync_job: rows(),
     historical_sync_jobs: rows({ ...RECENT_ROW, agency_id: "a0000000-0000-4000-8000-000000000002" }),
@@ -188,7 +192,7 @@ test("500 when the most recent job is of another agency", async () => {
   assert.equal((await is500()).reason, "the answer is another agency's");
 });
 
-test("a redirect is not followed, so that nobody is handed the token", async () => {
+test("GET answers 500 to a redirect of an upstream, and does not follow it", async () => {
   upstream.reset({ users: answer(307, "", { "Location": `${upstream.url}/rest/v1/elsewhere` }) });
   await is500();
   assert.equal(upstream.requests.some(({ url }) => url.pathname.endsWith("/elsewhere")), false);
@@ -211,14 +215,14 @@ test("the log line names the step, the upstream's status and code, the duration 
 
 const hang: Responder = () => {};
 
-test("401 does not wait for the other requests, and gives them up", async () => {
+test("a 401 does not wait for the other requests, and cancels them", async () => {
   upstream.reset({ "auth.getUser": authError(403, "bad_jwt"), users: hang, get_active_sync_job: hang });
   assert.equal((await ask()).status, 401);
   await until(() => upstream.abandoned.length === 2);
   assert.deepEqual(upstream.abandoned.sort(), ["get_active_sync_job", "users"]);
 });
 
-test("a client that goes away cancels every upstream request, and is no failure", async () => {
+test("a client that disconnects cancels every upstream request, and logs nothing", async () => {
   upstream.reset({ "auth.getUser": hang, users: hang, get_active_sync_job: hang });
   const logged = fn.output.length;
   const client = new AbortController();
@@ -233,7 +237,7 @@ test("a client that goes away cancels every upstream request, and is no failure"
 });
 
 test(
-  "no poll leaves a timer behind: not after an answer, a refusal, a failure, the deadline or a client that goes away",
+  "no poll leaves a timer behind, after an answer, a refusal, a failure, the deadline or a disconnect",
   async () => {
     // In this process, whose timers can be counted.
     const handler = createHandler({ url: upstream.url, publishableKey: KEY });
@@ -273,7 +277,7 @@ test(
       await allAsked();
       client.abort();
       await unheard;
-      assert.equal(clock.countTimers(), 0, "after a client that went away");
+      assert.equal(clock.countTimers(), 0, "after a disconnect");
     } finally {
       console.error = error;
       clock.uninstall();
@@ -282,7 +286,7 @@ test(
   15_000,
 );
 
-test("500 when nothing listens at the upstream's address", async () => {
+test("GET answers 500 when nothing listens at the upstream's address", async () => {
   const nowhere = await startFunction({
     env: { SUPABASE_URL: "http://127.0.0.1:9", SUPABASE_ANON_KEY: KEY },
   });
@@ -293,8 +297,8 @@ test("500 when nothing listens at the upstream's address", async () => {
   }
 });
 
-// Last, when everything above has been logged.
-test("no token, key or header ever reaches the log", () => {
+// Last: everything above has been logged by now.
+test("the log holds no token, no key and no header", () => {
   const written = fn.output.join("\n");
   assert(fn.output.length > 5, "the failures above were logged");
   assert.equal(written.includes(KEY), false);

@@ -1,4 +1,4 @@
-/** The example client, path by path, on fake timers. */
+/** watchSyncStatus and outlookOf, path by path, on fake timers. */
 
 import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
@@ -24,7 +24,7 @@ const UNAUTHORIZED = error(401, "unauthorized");
 const FORBIDDEN = error(403, "forbidden");
 const FAILED = error(500, "internal_error");
 
-/** A tab that can be hidden, as far as the client looks at one. */
+/** What the client reads of a browser tab: whether it is visible. */
 class Tab extends EventTarget {
   visibilityState = "visible";
   show(visible: boolean) {
@@ -38,7 +38,7 @@ interface Watch {
   pass(ms: number): Promise<void>;
   /** When each poll left, in milliseconds since the start. */
   polls: number[];
-  /** The Authorization header of each. */
+  /** The Authorization header of each poll. */
   tokens: (string | null)[];
   statuses: SyncStatus[];
   problems: SyncStatusProblem[];
@@ -50,14 +50,14 @@ interface Watch {
   timers(): number;
   /** How many listeners the tab and the signal have. */
   listeners(): number;
-  /** What was given to `reportError`. */
+  /** What `reportError` was called with. */
   reported: unknown[];
-  /** What the front end does when it is told a status, and a problem. */
+  /** What the front end does in `onStatus` and in `onError`. */
   whenTold?(): void;
   whenFailed?(): void;
   abort(): void;
   pollNow: SyncStatusWatch["pollNow"];
-  /** What chance is from now on, from 0 to 1; in the middle unless it is set. */
+  /** What `Math.random` gives from now on. */
   chance: number;
 }
 
@@ -76,7 +76,7 @@ function countListeners(target: EventTarget): () => number {
   return () => listeners.size;
 }
 
-/** Runs a test on fake time against a service that answers in turn, the last answer from then on. */
+/** Runs a test on fake time. The service gives its answers in turn, and repeats the last one. */
 function watching(
   sentence: string,
   answers: ((signal: AbortSignal) => Response | Promise<Response>)[],
@@ -84,7 +84,7 @@ function watching(
   tokenOf: (refresh: boolean) => string | null | Promise<string | null> = (refresh) =>
     refresh ? "fresh token" : "token",
 ): void {
-  test(sentence, async () => {
+  test(`watchSyncStatus ${sentence}`, async () => {
     const clock = FakeTimers.install({
       now: START,
       toFake: ["setTimeout", "clearTimeout", "Date", "performance"],
@@ -114,7 +114,7 @@ function watching(
       chance: 0.5,
     };
     Math.random = () => watch.chance;
-    // What browsers lack that are still in use.
+    // Some browsers in use lack these.
     Object.assign(AbortSignal, { any: undefined, timeout: undefined });
     Object.assign(globalThis, {
       document: tab,
@@ -163,7 +163,7 @@ function watching(
   });
 }
 
-watching("it polls every 2 s while a job is active", [ok(ACTIVE)], async (watch) => {
+watching("polls every 2 s while a job is active", [ok(ACTIVE)], async (watch) => {
   await watch.pass(6_000);
   assert.deepEqual(watch.polls, [0, 2_000, 4_000, 6_000]);
   assert.deepEqual(watch.statuses[0], ACTIVE);
@@ -171,7 +171,7 @@ watching("it polls every 2 s while a job is active", [ok(ACTIVE)], async (watch)
 });
 
 watching(
-  "it polls a job that runs for ten minutes every 6 s, and one that runs for a day every 15 s",
+  "polls every 6 s for a job of ten minutes, and every 15 s for a job of a day",
   [
     ok({ active: true, job: { ...job, started_at: "2025-03-15T09:50:00Z" } }),
     ok({
@@ -185,13 +185,13 @@ watching(
   },
 );
 
-watching("it polls every 30 s while no job is active", [ok(IDLE)], async (watch) => {
+watching("polls every 30 s while no job is active", [ok(IDLE)], async (watch) => {
   await watch.pass(60_000);
   assert.deepEqual(watch.polls, [0, 30_000, 60_000]);
 });
 
 watching(
-  "it does not poll while the tab is hidden, and at once when it is shown",
+  "does not poll in a hidden tab, and polls at once when the tab is shown",
   [ok(ACTIVE)],
   async (watch) => {
     await watch.pass(1_000);
@@ -204,7 +204,7 @@ watching(
   },
 );
 
-watching("it does not wait out the idle time when the tab is shown again", [ok(IDLE)], async (watch) => {
+watching("polls at once when the tab is shown again while no job is active", [ok(IDLE)], async (watch) => {
   watch.tab.show(false);
   await watch.pass(5_000);
   watch.tab.show(true);
@@ -232,7 +232,7 @@ for (
   ] as const
 ) {
   watching(
-    `it says that ${what} makes the service unreachable, waits longer each time, and keeps the last status`,
+    `reports unreachable for ${what}, retries with growing delays, and keeps the last status`,
     [ok(ACTIVE), fails, fails, fails, ok(IDLE)],
     async (watch) => {
       await watch.pass(2_000);
@@ -254,7 +254,7 @@ for (
 const retries = ({ problems }: Watch) =>
   problems.map((problem) => problem.kind === "unreachable" ? problem.retryInMs : NaN);
 
-watching("a wait after a failure is less by a random part of up to a half", [FAILED], async (watch) => {
+watching("shortens a delay after a failure by a random part of up to a half", [FAILED], async (watch) => {
   for (const chance of [0, 0.999]) {
     watch.chance = chance;
     await watch.pass(600_000);
@@ -264,7 +264,7 @@ watching("a wait after a failure is less by a random part of up to a half", [FAI
 });
 
 watching(
-  "the first wait after a failure is longer than the ordinary one, also while no job is active",
+  "waits longer than usual after a first failure, also while no job is active",
   [ok(IDLE), FAILED, FAILED],
   async (watch) => {
     watch.chance = 0.999;
@@ -275,7 +275,7 @@ watching(
 );
 
 watching(
-  "its waits begin anew after a success",
+  "resets its delays after a success",
   [FAILED, FAILED, FAILED, ok(ACTIVE), FAILED],
   async (watch) => {
     await watch.pass(78_000);
@@ -283,7 +283,7 @@ watching(
   },
 );
 
-watching("each ordinary wait is a fifth longer or shorter by chance", [ok(IDLE)], async (watch) => {
+watching("makes each ordinary delay longer or shorter by up to a random fifth", [ok(IDLE)], async (watch) => {
   await watch.pass(0);
   watch.chance = 0;
   await watch.pass(30_000);
@@ -292,7 +292,7 @@ watching("each ordinary wait is a fifth longer or shorter by chance", [ok(IDLE)]
   assert.deepEqual(watch.polls, [0, 30_000, 54_000, 90_000]);
 });
 
-watching("pollNow polls at once", [ok(IDLE)], async (watch) => {
+watching("polls at once on pollNow", [ok(IDLE)], async (watch) => {
   await watch.pass(5_000);
   watch.pollNow();
   await watch.pass(0);
@@ -301,7 +301,7 @@ watching("pollNow polls at once", [ok(IDLE)], async (watch) => {
   assert.deepEqual(watch.polls, [0, 5_000, 35_000], "and then goes on as before");
 });
 
-watching("pollNow polls at once also where the service was unreachable", [FAILED], async (watch) => {
+watching("polls at once on pollNow after a failure", [FAILED], async (watch) => {
   await watch.pass(3_000);
   watch.pollNow();
   await watch.pass(0);
@@ -309,7 +309,7 @@ watching("pollNow polls at once also where the service was unreachable", [FAILED
 });
 
 watching(
-  "pollNow makes one poll of several calls, 2 s after the poll before at the soonest",
+  "polls once for several calls of pollNow, at the earliest 2 s after the last poll",
   [ok(IDLE)],
   async (watch) => {
     for (let i = 0; i < 100; i++) {
@@ -321,7 +321,7 @@ watching(
 );
 
 watching(
-  "pollNow during a poll makes another one after it, and never a second in flight",
+  "polls once more after a poll during which pollNow was called, and never two at a time",
   [
     () => new Promise((resolve) => setTimeout(() => resolve(Response.json(IDLE)), 9_000)),
     ok(ACTIVE),
@@ -337,7 +337,7 @@ watching(
   },
 );
 
-watching("pollNow in a hidden tab polls when the tab is shown", [ok(IDLE)], async (watch) => {
+watching("polls when the tab is shown after pollNow in a hidden tab", [ok(IDLE)], async (watch) => {
   watch.tab.show(false);
   await watch.pass(5_000);
   watch.pollNow();
@@ -348,7 +348,7 @@ watching("pollNow in a hidden tab polls when the tab is shown", [ok(IDLE)], asyn
   assert.deepEqual(watch.polls, [0, 10_000]);
 });
 
-watching("pollNow after the end does nothing", [FORBIDDEN], async (watch) => {
+watching("ignores pollNow after the end", [FORBIDDEN], async (watch) => {
   await watch.pass(1_000);
   watch.pollNow();
   await watch.pass(60_000);
@@ -356,7 +356,7 @@ watching("pollNow after the end does nothing", [FORBIDDEN], async (watch) => {
 });
 
 watching(
-  "a tab that is hidden and shown again and again polls every 2 s at most",
+  "polls at most every 2 s in a tab that is hidden and shown repeatedly",
   [ok(ACTIVE)],
   async (watch) => {
     for (let i = 0; i < 1_000; i++) {
@@ -369,7 +369,7 @@ watching(
 
 const late = Promise.withResolvers<string>();
 watching(
-  "a token that comes late ends the wait, whenever that is",
+  "polls as soon as a late token arrives",
   [ok(ACTIVE)],
   async (watch) => {
     await watch.pass(100_000);
@@ -382,7 +382,7 @@ watching(
 );
 
 watching(
-  "on 401 it refreshes the token once and goes on",
+  "refreshes the token once on a 401 and goes on",
   [ok(ACTIVE), UNAUTHORIZED, ok(ACTIVE)],
   async (watch) => {
     await watch.pass(2_000);
@@ -393,7 +393,7 @@ watching(
 );
 
 watching(
-  "it refreshes again when the next token is refused",
+  "refreshes again when a later token is refused",
   [UNAUTHORIZED, ok(ACTIVE), UNAUTHORIZED, ok(ACTIVE)],
   async (watch) => {
     await watch.pass(2_000);
@@ -403,7 +403,7 @@ watching(
   },
 );
 
-watching("on a second 401 it says signed out and stops", [UNAUTHORIZED], async (watch) => {
+watching("reports signed_out and stops on a second 401", [UNAUTHORIZED], async (watch) => {
   await watch.pass(600_000);
   assert.equal(watch.refreshes, 1);
   assert.equal(watch.polls.length, 2);
@@ -412,7 +412,7 @@ watching("on a second 401 it says signed out and stops", [UNAUTHORIZED], async (
 });
 
 watching(
-  "an outage between two 401 ends nothing: the token is refreshed once more before it says signed out",
+  "refreshes once more before it reports signed_out where an outage falls between two 401s",
   [UNAUTHORIZED, FAILED, UNAUTHORIZED],
   async (watch) => {
     await watch.pass(600_000);
@@ -423,7 +423,7 @@ watching(
 );
 
 watching(
-  "a job whose start can't be read is polled as one that has just begun",
+  "polls a job with an unreadable start as one that has just begun",
   [ok({ active: true, job: { ...job, started_at: "yesterday" } })],
   async (watch) => {
     await watch.pass(4_000);
@@ -433,7 +433,7 @@ watching(
 
 let outages = 2;
 watching(
-  "a refresh that fails because Auth is out of reach is no end of the session, and is tried again",
+  "retries a refresh that fails because Auth is unreachable, and does not report signed_out",
   [UNAUTHORIZED, ok(ACTIVE)],
   async (watch) => {
     await watch.pass(31_000);
@@ -447,7 +447,7 @@ watching(
   },
 );
 
-watching("where nobody is signed in it asks for a fresh token once, polls nothing and says signed out", [
+watching("reports signed_out after one refresh and without a poll where nobody is signed in", [
   ok(ACTIVE),
 ], async (watch) => {
   await watch.pass(0);
@@ -456,7 +456,7 @@ watching("where nobody is signed in it asks for a fresh token once, polls nothin
   assert.deepEqual(watch.problems, [{ kind: "signed_out" }]);
 }, () => null);
 
-watching("on 403 it says forbidden and stops", [FORBIDDEN], async (watch) => {
+watching("reports forbidden and stops on a 403", [FORBIDDEN], async (watch) => {
   await watch.pass(600_000);
   assert.equal(watch.polls.length, 1);
   assert.deepEqual(watch.problems, [{ kind: "forbidden" }]);
@@ -464,7 +464,7 @@ watching("on 403 it says forbidden and stops", [FORBIDDEN], async (watch) => {
 });
 
 watching(
-  "it never has two polls in flight, however slow the service and busy the tab",
+  "never has two polls in flight with a slow service and a busy tab",
   [() => new Promise((resolve) => setTimeout(() => resolve(Response.json(ACTIVE)), 9_000))],
   async (watch) => {
     for (let i = 0; i < 30; i++) {
@@ -477,7 +477,7 @@ watching(
 );
 
 watching(
-  "aborting ends the watch between two polls, and leaves no timer behind",
+  "ends on abort between two polls, and leaves no timer",
   [ok(ACTIVE)],
   async (watch) => {
     await watch.pass(1_000);
@@ -491,7 +491,7 @@ watching(
   },
 );
 
-watching("aborting ends the watch at once where the status is told", [ok(IDLE)], async (watch) => {
+watching("ends on abort inside onStatus", [ok(IDLE)], async (watch) => {
   watch.whenTold = watch.abort;
   await watch.pass(30_000);
   assert.equal(watch.statuses.length, 2);
@@ -499,7 +499,7 @@ watching("aborting ends the watch at once where the status is told", [ok(IDLE)],
 });
 
 watching(
-  "aborting ends the poll that is under way, and is no problem",
+  "cancels the running poll on abort, and reports no problem",
   [(signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)))],
   async (watch) => {
     watch.abort();
@@ -509,7 +509,7 @@ watching(
   },
 );
 
-watching("aborting ends the watch of a hidden tab", [ok(ACTIVE)], async (watch) => {
+watching("ends on abort in a hidden tab", [ok(ACTIVE)], async (watch) => {
   watch.tab.show(false);
   await watch.pass(10_000);
   watch.abort();
@@ -519,7 +519,7 @@ watching("aborting ends the watch of a hidden tab", [ok(ACTIVE)], async (watch) 
 
 const never = () => new Promise<never>(() => {});
 
-watching("aborting ends a watch that waits for a token that never comes", [ok(ACTIVE)], async (watch) => {
+watching("ends on abort while it waits for a token", [ok(ACTIVE)], async (watch) => {
   watch.abort();
   await watch.pass(0);
   assert.equal(watch.ended, true);
@@ -528,7 +528,7 @@ watching("aborting ends a watch that waits for a token that never comes", [ok(AC
 
 let calls = 0;
 watching(
-  "a token that never comes makes the service unreachable, and is asked for once",
+  "reports unreachable where getAccessToken never settles, and calls it once",
   [ok(ACTIVE)],
   async (watch) => {
     await watch.pass(600_000);
@@ -543,7 +543,7 @@ watching(
   },
 );
 
-watching("an answer that never comes makes the service unreachable", [
+watching("reports unreachable where the service never answers", [
   (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
   ok(ACTIVE),
 ], async (watch) => {
@@ -553,7 +553,7 @@ watching("an answer that never comes makes the service unreachable", [
   assert.equal(watch.mostInFlight, 1);
 });
 
-watching("what onStatus throws is reported, and the watch goes on", [ok(ACTIVE)], async (watch) => {
+watching("passes what onStatus throws to reportError, and goes on", [ok(ACTIVE)], async (watch) => {
   const error = new Error("a mistake of the page");
   watch.whenTold = () => {
     throw error;
@@ -564,7 +564,7 @@ watching("what onStatus throws is reported, and the watch goes on", [ok(ACTIVE)]
 });
 
 watching(
-  "what onError throws is reported, and the watch goes on",
+  "passes what onError throws to reportError, and goes on",
   [ok(ACTIVE), FAILED, ok(ACTIVE)],
   async (watch) => {
     const error = new Error("a mistake of the page");
@@ -578,7 +578,7 @@ watching(
 );
 
 watching(
-  "ten thousand polls leave no listener and no timer behind",
+  "leaves no listener and no timer after ten thousand polls",
   [ok(ACTIVE), FAILED, ok(IDLE)],
   async (watch) => {
     await watch.pass(1_000);
@@ -601,22 +601,22 @@ watching(
 
 const AT = Date.parse("2025-03-15T10:05:30Z");
 
-test("the rate is the mean since the start, and the time remaining follows from it", () => {
+test("outlookOf gives the mean rate since the start, and the remaining time at that rate", () => {
   assert.deepEqual(outlookOf(job, AT), { callsPerSecond: 2.5, secondsRemaining: 300, stalled: false });
 });
 
-test("the time remaining is unknown while the total is", () => {
+test("outlookOf gives no remaining time while the total is unknown", () => {
   assert.equal(outlookOf({ ...job, total_calls: null }, AT).secondsRemaining, null);
 });
 
-test("nothing is said of the rate before the first activity", () => {
+test("outlookOf gives no rate before the first activity", () => {
   for (const early of [{ last_activity_at: null }, { started_at: null }, { processed_calls: 0 }]) {
     const { callsPerSecond, secondsRemaining } = outlookOf({ ...job, ...early }, AT);
     assert.deepEqual([callsPerSecond, secondsRemaining], [null, null]);
   }
 });
 
-test("a job seems stalled two minutes after its last activity, or after its start where it had none", () => {
+test("outlookOf calls a job stalled two minutes after its last activity, or after its start where it had none", () => {
   const after = (ms: number, changes = {}) =>
     outlookOf({ ...job, ...changes }, Date.parse("2025-03-15T10:05:00Z") + ms).stalled;
   assert.equal(after(120_000), false);
@@ -624,11 +624,11 @@ test("a job seems stalled two minutes after its last activity, or after its star
   assert.equal(after(0, { last_activity_at: null }), true);
 });
 
-test("nothing is said of the time remaining of a job that seems stalled", () => {
+test("outlookOf gives no remaining time for a stalled job", () => {
   assert.equal(outlookOf(job, AT + 120_000).secondsRemaining, null);
 });
 
-test("a pending job never seems stalled", () => {
+test("outlookOf never calls a pending job stalled", () => {
   for (const last_activity_at of [null, job.last_activity_at]) {
     const pending: ActiveJob = { ...job, status: "pending", last_activity_at };
     assert.equal(outlookOf(pending, AT + 86_400_000).stalled, false);

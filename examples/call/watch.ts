@@ -1,25 +1,11 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { accessTokenFrom } from "../client/access_token.ts";
-import {
-  type SyncStatusProblem,
-  type SyncStatusWatch,
-  watchSyncStatus,
-} from "../client/watch_sync_status.ts";
-import type { SyncStatus } from "../client/types.ts";
+import { watchSyncStatus, type WatchSyncStatusOptions } from "../client/watch_sync_status.ts";
 
-/** Shows the status of the signed-in user's agency until the signal is aborted; `pollNow()` of what it gives polls at once. */
-export function showSyncStatus(
-  supabase: SupabaseClient,
-  url: string,
-  show: (status: SyncStatus) => void,
-  explain: (problem: SyncStatusProblem) => void,
-  signal: AbortSignal,
-): SyncStatusWatch {
-  return watchSyncStatus({
-    url: `${url}/functions/v1/get-sync-status`,
-    getAccessToken: accessTokenFrom(supabase.auth),
-    onStatus: show,
-    onError: explain,
-    signal,
-  });
+type Told = Pick<WatchSyncStatusOptions, "onStatus" | "onError" | "signal">;
+
+/** Watches the status of the signed-in user's agency until the signal is aborted. */
+export function watch(supabase: SupabaseClient, url: string, told: Told) {
+  const getAccessToken = accessTokenFrom(supabase.auth);
+  return watchSyncStatus({ url: `${url}/functions/v1/get-sync-status`, getAccessToken, ...told });
 }

@@ -9,20 +9,20 @@ select has_table('public', 'historical_sync_jobs', 'There are sync jobs');
 select enum_has_labels('public', 'sync_job_status',
   array['pending', 'in_progress', 'completed', 'failed', 'cancelled'], 'A job is in one of five statuses');
 
-select col_is_pk('public', 'agencies', 'id', 'An agency is known by its id');
+select col_is_pk('public', 'agencies', 'id', 'An agency''s primary key is id');
 select col_type_is('public', 'agencies', 'id', 'uuid', 'An agency''s id is a uuid');
 select isnt_empty(
   $$select from pg_index
     join   pg_attribute on attrelid = indrelid and attname = 'id'
     where  indrelid = 'public.users'::regclass and indisunique and indkey::text = attnum::text$$,
-  'A user is known by the id');
+  'A user''s id is unique');
 select col_type_is('public', 'users', 'id', 'uuid', 'A user''s id is a uuid, as in auth.users');
 select col_type_is('public', 'users', 'agency_id', 'uuid', 'A user''s agency is a uuid');
 select col_is_null('public', 'users', 'agency_id', 'A user may belong to no agency');
 select fk_ok('public', 'users', 'agency_id', 'public', 'agencies', 'id', 'A user''s agency exists');
 
-select col_is_pk('public', 'historical_sync_jobs', 'id', 'A job is known by its id');
-select col_default_is('public', 'historical_sync_jobs', 'id', 'gen_random_uuid()', 'A job gets an id by itself');
+select col_is_pk('public', 'historical_sync_jobs', 'id', 'A job''s primary key is id');
+select col_default_is('public', 'historical_sync_jobs', 'id', 'gen_random_uuid()', 'A job''s id is generated');
 select fk_ok('public', 'historical_sync_jobs', 'agency_id', 'public', 'agencies', 'id', 'A job''s agency exists');
 select col_type_is('public', 'historical_sync_jobs', 'agency_id', 'uuid', 'A job''s agency is a uuid');
 select col_not_null('public', 'historical_sync_jobs', 'agency_id', 'A job belongs to an agency');

@@ -1,4 +1,4 @@
--- Who sees and who changes what that the endpoint relies on, for every API role.
+-- The grants and policies that the endpoint relies on, for every API role.
 begin;
 select plan(29);
 \ir helpers.psql
@@ -8,7 +8,7 @@ values (pg_temp.id('One'), 'in_progress', '2025-01-01', '2025-02-01'),
        (pg_temp.id('One'), 'completed', '2025-01-01', '2025-02-01'),
        (pg_temp.id('Two'), 'failed', '2025-01-01', '2025-02-01');
 
--- What is granted, whatever the platform grants by itself.
+-- Grants, whatever the platform grants by default.
 select table_privs_are('public', 'historical_sync_jobs', role, privileges, role || ' on historical_sync_jobs: ' || coalesce(nullif(array_to_string(privileges, ', '), ''), 'nothing'))
 from   (values ('anon'::name, array[]::text[]),
                ('authenticated', array['SELECT']),
@@ -44,7 +44,7 @@ select throws_ok($$update public.users set agency_id = pg_temp.id('Two')$$, '425
 select pg_temp.sign_in('Cleo');
 select is_empty('select * from public.historical_sync_jobs', 'A user without an agency reads no job');
 
--- Nobody in particular.
+-- Without a sign-in.
 select pg_temp.sign_in('anon');
 select throws_ok('select * from public.historical_sync_jobs', '42501', null, 'anon reads no job');
 select throws_ok('select * from public.get_active_sync_job()', '42501', null, 'anon may not call the RPC');

@@ -1,5 +1,5 @@
--- The tables users and agencies as this project makes them. A project that has its
--- own replaces this file by what holds there.
+-- The demo schema: users and agencies as this project makes them. A project that has
+-- such tables does not need this file; `deno task adopt` then leaves it out.
 begin;
 select plan(43);
 \ir helpers.psql
@@ -15,20 +15,20 @@ select columns_are('public', 'historical_sync_jobs',
   array['id', 'agency_id', 'status', 'date_from', 'date_to', 'total_calls', 'processed_calls', 'imported_calls',
         'skipped_calls', 'failed_calls', 'started_at', 'last_activity_at', 'created_at'],
   'A job has these columns and no other');
-select col_default_is('public', 'agencies', 'id', 'gen_random_uuid()', 'An agency gets an id by itself');
-select col_is_pk('public', 'users', 'id', 'A user is known by the id');
+select col_default_is('public', 'agencies', 'id', 'gen_random_uuid()', 'An agency''s id is generated');
+select col_is_pk('public', 'users', 'id', 'A user''s primary key is id');
 select fk_ok('public', 'users', 'id', 'auth', 'users', 'id', 'A user is a user of Auth');
 select has_index('public', 'users', 'users_agency_id_idx', array['agency_id'], 'An agency''s users are found by index');
 
 -- Constraints.
-select lives_ok($$insert into public.agencies (name) values ('A')$$, 'A name of one letter is a name');
-select throws_ok($$insert into public.agencies (name) values ('')$$, '23514', null, 'An empty name is none');
+select lives_ok($$insert into public.agencies (name) values ('A')$$, 'A name of one letter is accepted');
+select throws_ok($$insert into public.agencies (name) values ('')$$, '23514', null, 'An empty name is refused');
 select throws_ok($$insert into public.agencies (name) values (null)$$, '23502', null, 'An agency has a name');
 select throws_ok(
-  $$insert into public.users (id) values ('b1000000-0000-4000-8000-00000000000f')$$,
+  $$insert into public.users (id) values (gen_random_uuid())$$,
   '23503', null, 'A user whom Auth does not know is refused');
 
--- Grants and policies, whatever the platform grants by itself.
+-- Grants and policies, whatever the platform grants by default.
 select table_privs_are('public', tab, role, privileges, role || ' on ' || tab || ': ' || coalesce(nullif(array_to_string(privileges, ', '), ''), 'nothing'))
 from   unnest(array['agencies', 'users']::name[]) as tab,
        (values ('anon'::name, array[]::text[]),
@@ -70,7 +70,7 @@ delete from public.agencies where id = pg_temp.id('One');
 select is_empty($$select * from public.historical_sync_jobs where agency_id = pg_temp.id('One')$$, 'When an agency is deleted, its jobs go too');
 select results_eq($$select agency_id from public.users where id = pg_temp.id('Ann')$$, $$values (null::uuid)$$, 'When an agency is deleted, its users belong to none');
 
--- Every object says what it is for.
+-- Comments.
 select is_empty(
   $$select c.oid::regclass::text, a.attname
     from   pg_class c

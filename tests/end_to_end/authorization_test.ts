@@ -15,7 +15,7 @@ const ANOTHER_SECRET = "another-secret-of-at-least-32-characters";
 const secret = project.secret && await isSignedWith(project.secret, token) ? project.secret : undefined;
 if (!secret) {
   leftOut(
-    "401 with tokens that are forged with the project's own key",
+    "GET answers 401 to tokens that are forged with the project's own key",
     "the key is not known: SUPABASE_JWT_SECRET names it",
   );
 }
@@ -29,7 +29,7 @@ async function is401(authorization: string | undefined): Promise<void> {
   assert.equal(answered.get("WWW-Authenticate"), "Bearer");
 }
 
-/** A token as Auth would issue it, but for what is given; signed with the project's key where that is known. */
+/** A token as Auth issues it, with these claims. Signed with the project's key where that is known. */
 function forge(
   claims: Record<string, unknown>,
   key = secret ?? ANOTHER_SECRET,
@@ -43,41 +43,44 @@ function forge(
 }
 
 if (secret) {
-  test("a token of one's own making with the right key and a live session's claims is accepted", async () => {
-    // Shows that the refusals below come from what they change, not from the forging.
+  test("GET accepts a forged token with the right key and a live session's claims", async () => {
+    // So the refusals below come from their changes, not from the forging.
     const { session_id } = JSON.parse(atob(token.split(".")[1] ?? ""));
     const copy = await forge({ sub: importing.id, session_id });
     assert.equal((await poll(project.functionUrl, copy)).status, 200);
   });
 }
 
-test("401 without an Authorization header", () => is401(undefined));
-test("401 with an empty Authorization header", () => is401(""));
-test("401 with the scheme alone", () => is401("Bearer"));
-test("401 with an empty token", () => is401("Bearer "));
-test("401 with another scheme", () => is401(`Basic ${btoa(`${importing.email}:${project.password}`)}`));
-test("401 with the token and no scheme", () => is401(token));
-test("401 with a token cut short", () => is401(`Bearer ${token.slice(0, -5)}`));
-test("401 with a token cut to its payload", () => is401(`Bearer ${token.split(".").slice(0, 2).join(".")}`));
-test("401 with two tokens", () => is401(`Bearer ${token}, Bearer ${token}`));
-test("401 with an oversized token", () => is401(`Bearer ${token}${"A".repeat(20_000)}`));
-test("401 with a token that is not a JWT", () => is401("Bearer not-a-jwt"));
-test("401 with a JWT whose payload is not JSON", () =>
+test("GET answers 401 without an Authorization header", () => is401(undefined));
+test("GET answers 401 with an empty Authorization header", () => is401(""));
+test("GET answers 401 with the scheme alone", () => is401("Bearer"));
+test("GET answers 401 with an empty token", () => is401("Bearer "));
+test("GET answers 401 with another scheme", () =>
+  is401(`Basic ${btoa(`${importing.email}:${project.password}`)}`));
+test("GET answers 401 with the token and no scheme", () => is401(token));
+test("GET answers 401 with a token cut short", () => is401(`Bearer ${token.slice(0, -5)}`));
+test("GET answers 401 with a token cut to its payload", () =>
+  is401(`Bearer ${token.split(".").slice(0, 2).join(".")}`));
+test("GET answers 401 with two tokens", () => is401(`Bearer ${token}, Bearer ${token}`));
+test("GET answers 401 with an oversized token", () => is401(`Bearer ${token}${"A".repeat(20_000)}`));
+test("GET answers 401 with a token that is not a JWT", () => is401("Bearer not-a-jwt"));
+test("GET answers 401 with a JWT whose payload is not JSON", () =>
   is401(`Bearer e30.${btoa("hello").replaceAll("=", "")}.c2ln`));
-test("401 with a JWT whose payload is not an object", () => is401("Bearer e30.bnVsbA.c2ln"));
-test("401 with the publishable key as Bearer token", () => is401(`Bearer ${project.publishableKey}`));
-test("401 with a legacy anon key as Bearer token", async () =>
+test("GET answers 401 with a JWT whose payload is not an object", () => is401("Bearer e30.bnVsbA.c2ln"));
+test("GET answers 401 with the publishable key as Bearer token", () =>
+  is401(`Bearer ${project.publishableKey}`));
+test("GET answers 401 with a legacy anon key as Bearer token", async () =>
   is401(`Bearer ${await forge({ role: "anon" })}`));
-test("401 with a token without sub", async () => is401(`Bearer ${await forge({})}`));
-test("401 with a token whose sub is not a UUID", async () =>
+test("GET answers 401 with a token without sub", async () => is401(`Bearer ${await forge({})}`));
+test("GET answers 401 with a token whose sub is not a UUID", async () =>
   is401(`Bearer ${await forge({ sub: "1 or 1=1" })}`));
-test("401 with a token whose sub is a list", async () => {
+test("GET answers 401 with a token whose sub is a list", async () => {
   await is401(`Bearer ${await forge({ sub: [importing.id] })}`);
 });
-test("401 with a token signed with another key", async () => {
+test("GET answers 401 with a token signed with another key", async () => {
   await is401(`Bearer ${await forge({ sub: importing.id }, ANOTHER_SECRET)}`);
 });
-test("401 with a token without a signature (alg none)", async () => {
+test("GET answers 401 with a token without a signature (alg none)", async () => {
   await is401(
     `Bearer ${
       new UnsecuredJWT({ sub: importing.id, role: "authenticated" }).setExpirationTime("1h").encode()
@@ -89,7 +92,7 @@ test("401 with a token without a signature (alg none)", async () => {
     }c2ln`,
   );
 });
-test("401 with another user's id in a token whose signature is kept", async () => {
+test("GET answers 401 with another user's id in a token whose signature is kept", async () => {
   const [header, payload = "", signature] = token.split(".");
   const changed = btoa(atob(payload).replace(importing.id, finished.id)).replaceAll(
     "=",
@@ -97,13 +100,13 @@ test("401 with another user's id in a token whose signature is kept", async () =
   );
   await is401(`Bearer ${header}.${changed}.${signature}`);
 });
-test("401 with an expired token", async () =>
+test("GET answers 401 with an expired token", async () =>
   is401(`Bearer ${await forge({ sub: importing.id }, undefined, 1)}`));
-test("401 with a token of a user whom Auth does not know", async () => {
+test("GET answers 401 with a token of a user whom Auth does not know", async () => {
   await is401(`Bearer ${await forge({ sub: "d0000000-0000-4000-8000-00000000000d" })}`);
 });
 
-test("401 with the token of a session that was signed out, with the next poll", async () => {
+test("GET answers 401 on the next poll after a sign-out", async () => {
   const session = await project.signIn(finished);
   assert.equal((await poll(project.functionUrl, session)).status, 200);
   const signedOut = await fetch(`${project.url}/auth/v1/logout`, {
@@ -114,7 +117,7 @@ test("401 with the token of a session that was signed out, with the next poll", 
   await is401(`Bearer ${session}`);
 });
 
-test("401 with the token of a user who was deleted, with the next poll", async () => {
+test("GET answers 401 on the next poll after the user is deleted", async () => {
   const session = await project.signIn(fresh);
   assert.equal((await poll(project.functionUrl, session)).status, 200);
   await project.sql("delete from auth.users where id = $1", [fresh.id]);
@@ -122,13 +125,13 @@ test("401 with the token of a user who was deleted, with the next poll", async (
 });
 
 for (const scheme of ["bearer", "BEARER", "bEaReR"]) {
-  test(`the scheme may be written ${scheme}`, async () => {
+  test(`GET accepts the scheme written as ${scheme}`, async () => {
     const headers = { "Authorization": `${scheme}  ${token} ` };
     assert.equal((await poll(project.functionUrl, undefined, { headers })).status, 200);
   });
 }
 
-test("a 401 says nothing of why, and quotes nothing of what was sent", async () => {
+test("a 401 has the same body for every cause", async () => {
   const answers = await Promise.all(
     ["", "Bearer x", `Bearer ${await forge({ sub: importing.id }, undefined, 1)}`].map(async (
       authorization,

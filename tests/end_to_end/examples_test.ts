@@ -1,4 +1,4 @@
-/** The examples of README, end to end. */
+/** The files in examples/call, which README.md shows, end to end. */
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { createClient } from "@supabase/supabase-js";
 import * as byFetch from "../../examples/call/fetch.ts";
 import * as bySupabaseJs from "../../examples/call/supabase_js.ts";
-import { showSyncStatus } from "../../examples/call/watch.ts";
+import { watch } from "../../examples/call/watch.ts";
 import type { SyncStatus } from "../../examples/client/types.ts";
 import { pathOf } from "../../local/commands.ts";
 import { test } from "../../testing/helpers.ts";
@@ -31,14 +31,14 @@ const tokenOf = async (supabase: typeof fresh) =>
 
 const NEVER: SyncStatus = { active: false, recent_job: null };
 
-test("the example with supabase-js gives the status, and the stable code of an error", async () => {
+test("supabase_js.ts gives the status, and the stable code of an error", async () => {
   assert.deepEqual(await bySupabaseJs.syncStatus(fresh), NEVER);
   await assert.rejects(bySupabaseJs.syncStatus(nobody), {
     message: "forbidden",
   });
 });
 
-test("the example with supabase-js works where a region is asked for", async () => {
+test("supabase-js gets the status with a region", async () => {
   const { data } = await fresh.functions.invoke("get-sync-status", {
     method: "GET",
     region: "eu-west-1" as never,
@@ -46,29 +46,33 @@ test("the example with supabase-js works where a region is asked for", async () 
   assert.deepEqual(data, NEVER);
 });
 
-test("the example with fetch gives the status, and the stable code of an error", async () => {
+test("fetch.ts gives the status, and the stable code of an error", async () => {
   const ask = (token: string) => byFetch.syncStatus(project.url, project.publishableKey, token);
   assert.deepEqual(await ask(await tokenOf(fresh)), NEVER);
   await assert.rejects(ask(await tokenOf(nobody)), { message: "forbidden" });
   await assert.rejects(ask("nonsense"), { message: "unauthorized" });
 });
 
-test("the example with the client shows the status and explains a problem, until it is aborted", async () => {
+test("watch.ts shows the status and explains a problem, until it is aborted", async () => {
   const controller = new AbortController();
   const { signal } = controller;
   const status = await new Promise((resolve, reject) =>
-    showSyncStatus(fresh, project.url, resolve, reject, signal)
+    watch(fresh, project.url, { onStatus: resolve, onError: reject, signal })
   );
   assert.deepEqual(status, NEVER);
   controller.abort();
   const problem = await new Promise((resolve, reject) =>
-    showSyncStatus(nobody, project.url, reject, resolve, new AbortController().signal)
+    watch(nobody, project.url, {
+      onStatus: reject,
+      onError: resolve,
+      signal: new AbortController().signal,
+    })
   );
   assert.deepEqual(problem, { kind: "forbidden" });
 });
 
 if (Deno.build.os !== "windows") {
-  test("the example with curl prints the status and its headers", async () => {
+  test("curl.sh prints the status and its headers", async () => {
     const { stdout } = await promisify(execFile)("sh", [
       pathOf("../../examples/call/curl.sh", import.meta.url),
     ], {

@@ -1,4 +1,4 @@
-/** openapi.json: current, valid, and true of the running function. */
+/** openapi.json: generated, valid, and equal to what the function answers. */
 
 import assert from "node:assert/strict";
 import { z } from "zod";
@@ -54,11 +54,11 @@ async function isDescribed(answer: Response): Promise<void> {
   if (content.example !== undefined) assert.deepEqual(JSON.parse(body), content.example);
 }
 
-test("openapi.json is what the contract gives; `deno task gen:openapi` makes it so", async () => {
+test("openapi.json is what `deno task gen:openapi` writes", async () => {
   assert.equal(text, await generateOpenapi());
 });
 
-test("openapi.json keeps Redocly's recommended rules, without a warning", async () => {
+test("openapi.json passes Redocly's recommended rules without a warning", async () => {
   const report = await npx(REDOCLY_CLI, ["lint", "openapi.json", "--extends=recommended", "--format=json"], {
     env: { REDOCLY_TELEMETRY: "off", REDOCLY_SUPPRESS_UPDATE_NOTICE: "true" },
   });
@@ -79,7 +79,7 @@ test("each example of openapi.json fits its own schema", () => {
 });
 
 for (const name of ["importing", "finished", "fresh", "nobody"] as const) {
-  test(`openapi.json is true of what the user ${name} is told`, async () => {
+  test(`openapi.json describes the answer to the user ${name}`, async () => {
     const answer = await fetch(project.functionUrl, {
       headers: {
         Authorization: `Bearer ${await project.signIn(scene[name])}`,
@@ -91,7 +91,7 @@ for (const name of ["importing", "finished", "fresh", "nobody"] as const) {
   });
 }
 
-test("openapi.json's description is true of a 405 of each method and of the preflight", async () => {
+test("openapi.json describes the 405 of each method, and the preflight", async () => {
   for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
     const { status, headers, body } = await keepsContract(await fetch(project.functionUrl, { method }));
     const { code } = parseErrorBody(body);
@@ -106,7 +106,7 @@ test("openapi.json's description is true of a 405 of each method and of the pref
   assert(description.includes(told), told);
 });
 
-test("openapi.json is true of a 401 and a 500", async () => {
+test("openapi.json describes a 401 and a 500", async () => {
   await isDescribed(await fetch(project.functionUrl));
   const withoutUpstream = await startFunction({
     env: { SUPABASE_URL: "http://127.0.0.1:9", SUPABASE_ANON_KEY: KEY },

@@ -18,7 +18,7 @@ const nobody = await project.signIn(scene.nobody);
 
 const ask = (token?: string, init?: RequestInit) => poll(project.functionUrl, token, init);
 
-/** Runs a change to the database, then the assertions, then puts the jobs back. */
+/** Changes the database, runs the assertions, then restores the jobs. */
 async function withJobs(change: string, assertions: () => Promise<void>): Promise<void> {
   const ours = `agency_id in ('${harbour}', '${lakeside}', '${freshStart}')`;
   await project.sql(
@@ -42,15 +42,15 @@ async function activeJob(): Promise<Record<string, unknown>> {
   return (body as { job: Record<string, unknown> }).job;
 }
 
-test("an active job answers the spec's first example, byte for byte", async () => {
+test("GET answers the spec's first example for an active job, byte for byte", async () => {
   const { status, text } = await ask(importing);
   assert.equal(status, 200);
   const shown = JSON.stringify(JSON.parse(text), null, 2);
   assert.equal(shown.replace(/"id": "[0-9a-f-]{36}"/, '"id": "uuid"'), ACTIVE_EXAMPLE);
-  assert.equal(text, JSON.stringify(JSON.parse(text)), "no blank that nobody needs");
+  assert.equal(text, JSON.stringify(JSON.parse(text)), "the body is compact JSON");
 });
 
-test("no active job answers the spec's second example, byte for byte", async () => {
+test("GET answers the spec's second example where no job is active, byte for byte", async () => {
   const { status, text } = await ask(finished);
   assert.equal(status, 200);
   const shown = JSON.stringify(JSON.parse(text), null, 2);
@@ -126,7 +126,7 @@ test("the most recent job is the one with the latest created_at, not the latest 
     },
   ));
 
-test("jobs that tie on created_at answer with the same one each time", () =>
+test("GET answers with the same job each time where created_at ties", () =>
   withJobs(
     `insert into public.historical_sync_jobs (id, agency_id, status, date_from, date_to, created_at)
      select ('c0000000-0000-4000-8000-00000000000' || i)::uuid, '${freshStart}', 'completed', '2025-01-01', '2025-02-01', '2025-03-01'
@@ -138,7 +138,7 @@ test("jobs that tie on created_at answer with the same one each time", () =>
     },
   ));
 
-test("a finished job gives way to a new active one", () =>
+test("GET answers with a new active job instead of a finished one", () =>
   withJobs(
     `insert into public.historical_sync_jobs (agency_id, date_from, date_to) values ('${lakeside}', '2025-01-01', '2025-02-01')`,
     async () => {
@@ -147,13 +147,13 @@ test("a finished job gives way to a new active one", () =>
     },
   ));
 
-test("403 if the authenticated user is not associated with an agency", async () => {
+test("GET answers 403 if the authenticated user is not associated with an agency", async () => {
   const { status, text } = await ask(nobody);
   assert.equal(status, 403);
   assert.equal(text, '{"error":"Your user account is not associated with an agency.","code":"forbidden"}');
 });
 
-test("403 if the authenticated user has no row in users", async () => {
+test("GET answers 403 if the authenticated user has no row in users", async () => {
   await project.sql("delete from public.users where id = $1", [scene.nobody.id]);
   try {
     assert.equal((await ask(nobody)).status, 403);
@@ -162,13 +162,13 @@ test("403 if the authenticated user has no row in users", async () => {
   }
 });
 
-test("OPTIONS answers the preflight with 204, no body and a day of Access-Control-Max-Age", async () => {
+test("OPTIONS answers 204 with no body and a day of Access-Control-Max-Age", async () => {
   const { status, headers } = await ask(undefined, { method: "OPTIONS" });
   assert.equal(status, 204);
   assert.equal(headers.get("Access-Control-Max-Age"), "86400");
 });
 
-test("the preflight allows every header that supabase-js sends", async () => {
+test("OPTIONS allows every header that supabase-js sends", async () => {
   const { headers } = await ask(undefined, { method: "OPTIONS" });
   const allowed = (headers.get("Access-Control-Allow-Headers") ?? "").split(", ");
   for (const name of ["authorization", "apikey", "x-client-info", "content-type", "x-region"]) {
@@ -177,7 +177,7 @@ test("the preflight allows every header that supabase-js sends", async () => {
 });
 
 for (const method of ["POST", "PUT", "PATCH", "DELETE", "PROPFIND"]) {
-  test(`405 if the HTTP method is ${method}, before the token is looked at`, async () => {
+  test(`${method} is answered with 405, whatever the token`, async () => {
     for (const token of [undefined, "nonsense", importing]) {
       const { status, headers } = await ask(token, { method });
       assert.equal(status, 405);
@@ -186,7 +186,7 @@ for (const method of ["POST", "PUT", "PATCH", "DELETE", "PROPFIND"]) {
   });
 }
 
-test("405 if the HTTP method is HEAD, with the headers and no body", async () => {
+test("HEAD is answered with 405, the headers and no body", async () => {
   const response = await fetch(project.functionUrl, {
     method: "HEAD",
     headers: { "apikey": project.publishableKey },
@@ -197,7 +197,7 @@ test("405 if the HTTP method is HEAD, with the headers and no body", async () =>
   assert.equal(await response.text(), "");
 });
 
-test("a query string is ignored", async () => {
+test("GET ignores a query string", async () => {
   const plain = await ask(finished);
   const other = await poll(
     `${project.functionUrl}?agency_id=${harbour}&p_agency_id=${harbour}&select=*`,
@@ -206,8 +206,8 @@ test("a query string is ignored", async () => {
   assert.equal(other.text, plain.text);
 });
 
-test("a body of a GET is ignored", async () => {
-  // fetch sends no body with GET, node's client does.
+test("GET ignores a body", async () => {
+  // fetch sends no body with GET; node's client does.
   const { protocol } = new URL(project.functionUrl);
   const { request } = await import(protocol === "https:" ? "node:https" : "node:http");
   const text = await new Promise<string>((resolve, reject) => {
@@ -233,7 +233,7 @@ test("supabase-js reads the status with functions.invoke", async () => {
   assert.equal(data.recent_job.status, "completed");
 });
 
-test("supabase-js that is not signed in is told 401", async () => {
+test("supabase-js without a session gets a 401", async () => {
   const supabase = createClient(project.url, project.publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false },
   });

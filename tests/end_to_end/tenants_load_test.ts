@@ -1,4 +1,4 @@
-/** Tenants under load: many agencies poll at once while their jobs change and their users move. */
+/** Tenant isolation under load: agencies poll concurrently while their jobs change and their users move. */
 
 import assert from "node:assert/strict";
 import { leftOut, poll, test } from "../../testing/helpers.ts";
@@ -8,19 +8,19 @@ import { parseSyncStatus } from "../../testing/published_contract.ts";
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());
 
-// The embedded database answers one request at a time, and another's project serves others:
-// there the same is shown with less.
+// The embedded database answers one request at a time, and a hosted project serves other users:
+// fewer polls run there.
 const [SCENES, POLLS] = project.pollsInFlight < 20 ? [2, 300] : [7, 2_000];
 const LIMIT_MS = 180_000;
 
 interface Caller {
   id: string;
   token: string;
-  /** Every agency the user has been in, and since when; null is none. */
+  /** Every agency that the user has been in, and since when; null is no agency. */
   agencies: { id: string | null; since: number }[];
 }
 
-/** Which agency a job belongs to, for every job there ever was. */
+/** The agency of every job of this run. */
 const owner = new Map<string, string>();
 const callers: Caller[] = [];
 
@@ -52,7 +52,7 @@ const TURNS = 4 * AGENCIES.length;
 
 async function move(caller: Caller, agency: string | null): Promise<void> {
   const since = performance.now();
-  // Before and after count: a poll under way may see either.
+  // Both instants count: a running poll may see either agency.
   caller.agencies.push({ id: agency, since });
   await project.sql("update public.users set agency_id = $1 where id = $2", [agency, caller.id]);
   caller.agencies.push({ id: agency, since: performance.now() });
@@ -72,7 +72,7 @@ async function pollAs(caller: Caller): Promise<void> {
   const answer = await poll(project.functionUrl, caller.token);
   const agencies = new Set(agenciesBetween(caller, from, performance.now()));
   if (agencies.size > 1) {
-    // Two reads of one poll may fall on both sides of a move; that is never another's job, but may be a 500.
+    // A move between two reads of one poll may give a 500, and never another agency's job.
     told.moved++;
     if (answer.status === 500 || (answer.status === 403 && agencies.has(null))) return;
   }
@@ -85,7 +85,7 @@ async function pollAs(caller: Caller): Promise<void> {
 }
 
 test(
-  `${POLLS} interleaved polls of ${AGENCIES.length} agencies, while jobs change and users move, each tell the caller's own job`,
+  `GET answers ${POLLS} interleaved polls of ${AGENCIES.length} agencies with the caller's own job, while jobs change and users move`,
   async (t) => {
     let polls = 0;
     let turns = 0;
@@ -102,7 +102,7 @@ test(
           "update public.historical_sync_jobs set status = 'failed' where agency_id = $1 and status in ('pending', 'in_progress')",
           [agency],
         );
-        // Two of three times the agency goes on to its next job.
+        // In two of three turns the agency gets a new job.
         if ((turns + Math.floor(turns / AGENCIES.length)) % 3) {
           const job = await addJob(agency, "pending");
           await project.sql("update public.historical_sync_jobs set status = 'in_progress' where id = $1", [
@@ -111,20 +111,20 @@ test(
         }
         const caller = callers[(turns * 5) % callers.length];
         if (caller) await move(caller, agencyOf(turns * 11));
-        // PGlite is in this process: without a pause, no request would ever get its turn.
+        // PGlite is in this process: without a pause, no request would be handled.
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     };
     await Promise.all([changer(), ...Array.from({ length: AGENCIES.length }, poller)]);
     await t.step(
-      `${told.active} told an active job, ${told.recent} a recent one, ${told.moved} met a move, ${owner.size} jobs`,
+      `${told.active} active jobs, ${told.recent} recent jobs and ${told.moved} moves among the answers, ${owner.size} jobs`,
       () => assert(told.active >= 10 && told.recent >= 10 && owner.size > 2 * AGENCIES.length),
     );
   },
   LIMIT_MS,
 );
 
-test("under load, who signs out, is deleted or loses the agency is told so with the next poll", async () => {
+test("GET answers 401 or 403 on the next poll after a sign-out, a deletion or the loss of the agency, under load", async () => {
   const [signsOut, deleted, losesAgency, ...others] = callers;
   assert(signsOut && deleted && losesAgency);
   let over = false;
@@ -151,9 +151,9 @@ test("under load, who signs out, is deleted or loses the agency is told so with 
 });
 
 const { log } = project;
-if (!log) leftOut("no token of all these polls ever reached the log", "the log can't be read");
+if (!log) leftOut("the log holds no token after all polls", "the log can't be read");
 else {
-  test("no token of all these polls ever reached the log", () => {
+  test("the log holds no token after all polls", () => {
     const written = log.join("\n");
     for (const { token } of callers) assert.equal(written.includes(token.split(".")[2] ?? token), false);
   });

@@ -1,4 +1,4 @@
-/** Agencies never see each other: through the function, and by asking REST directly. */
+/** Tenant isolation: through the function, and through REST directly. */
 
 import assert from "node:assert/strict";
 import { jobId, poll, repeat, test } from "../../testing/helpers.ts";
@@ -13,10 +13,10 @@ const importing = await project.signIn(scene.importing);
 const finished = await project.signIn(scene.finished);
 const nobody = await project.signIn(scene.nobody);
 
-/** On a machine a quarter as quick as usual, with others working on it. */
+/** For a slow machine under other load. */
 const LIMIT_MS = 180_000;
 
-/** Asks REST directly, as anybody with a browser's console can. */
+/** Sends a request to REST directly, as a browser's console can. */
 async function rest(path: string, token: string | undefined, init: RequestInit = {}): Promise<Response> {
   return await fetch(`${project.url}/rest/v1/${path}`, {
     ...init,
@@ -34,7 +34,7 @@ const idsOf = async (agency: string) =>
   ]))
     .map(({ id }) => id);
 
-test("200 concurrent polls of two users give 200 right answers", async () => {
+test("GET gives 200 right answers to 200 concurrent polls of two users", async () => {
   const [ofHarbour, ofLakeside] = [await idsOf(harbour), await idsOf(lakeside)];
   const answers = await repeat(200, project.pollsInFlight, async (i) => {
     const answer = await poll(project.functionUrl, i % 2 ? importing : finished);
@@ -44,7 +44,7 @@ test("200 concurrent polls of two users give 200 right answers", async () => {
   assert.equal(answers.filter(Boolean).length, 200);
 }, LIMIT_MS);
 
-test("concurrent polls of every kind of caller each get their own status", async () => {
+test("GET gives every kind of caller their own status in concurrent polls", async () => {
   const callers: [string | undefined, number][] = [
     [importing, 200],
     [finished, 200],
@@ -58,13 +58,13 @@ test("concurrent polls of every kind of caller each get their own status", async
   });
 }, LIMIT_MS);
 
-test("REST shows a user the jobs of the own agency alone", async () => {
+test("REST shows a user only the jobs of their own agency", async () => {
   const seen: { agency_id: string }[] = await (await rest("historical_sync_jobs?select=agency_id", importing))
     .json();
   assert.deepEqual([...new Set(seen.map((row) => row.agency_id))], [harbour]);
 });
 
-test("REST with the other agency's id shows nothing", async () => {
+test("REST shows nothing for another agency's id", async () => {
   for (
     const path of [
       `historical_sync_jobs?agency_id=eq.${lakeside}`,
@@ -79,7 +79,7 @@ test("REST with the other agency's id shows nothing", async () => {
   }
 });
 
-test("the RPC with the other agency's id shows nothing, with the own it shows the job", async () => {
+test("get_active_sync_job gives the job of the caller's own agency, and no row for another agency", async () => {
   const call = async (token: string, agency: string) =>
     (await (await rest("rpc/get_active_sync_job", token, {
       method: "POST",
@@ -89,20 +89,20 @@ test("the RPC with the other agency's id shows nothing, with the own it shows th
   assert.equal(await call(importing, harbour), 1);
 });
 
-test("a user sees the own row in users and the own agency, no other", async () => {
+test("REST shows a user only their own row in users and their own agency", async () => {
   const users = await (await rest("users?select=id", importing)).json();
   assert.deepEqual(users, [{ id: scene.importing.id }]);
   const agencies = await (await rest("agencies?select=id", importing)).json();
   assert.deepEqual(agencies, [{ id: harbour }]);
 });
 
-test("a user without an agency sees no job and no agency", async () => {
+test("REST shows a user without an agency no job and no agency", async () => {
   for (const path of ["historical_sync_jobs", "agencies", "rpc/get_active_sync_job"]) {
     assert.deepEqual(await (await rest(path, nobody)).json(), [], path);
   }
 });
 
-test("whoever is not signed in sees nothing", async () => {
+test("REST shows nothing without a sign-in", async () => {
   for (const path of ["historical_sync_jobs", "agencies", "users", "rpc/get_active_sync_job"]) {
     const response = await rest(path, undefined);
     const body = await response.json();
@@ -113,7 +113,7 @@ test("whoever is not signed in sees nothing", async () => {
   }
 });
 
-test("a user cannot join another agency, nor change or make a job", async () => {
+test("REST lets no user join another agency, or insert, update or delete a job", async () => {
   const jobs = () =>
     project.sql("select * from public.historical_sync_jobs where agency_id = $1 order by id", [harbour]);
   const before = await jobs();
@@ -140,7 +140,7 @@ test("a user cannot join another agency, nor change or make a job", async () => 
   assert.equal(user?.agency_id, harbour);
 });
 
-test("a user who moves to another agency sees that agency's job with the next poll", async () => {
+test("GET answers with the new agency's job on the next poll after a move", async () => {
   const move = (agency: string | null) =>
     project.sql("update public.users set agency_id = $1 where id = $2", [agency, scene.importing.id]);
   try {

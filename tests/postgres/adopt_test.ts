@@ -19,7 +19,7 @@ import { deploy } from "../../testing/management_api.ts";
 const LIMIT_MS = 180_000;
 const server = databaseServer();
 
-/** A project as `supabase init` and its people have made it. */
+/** A project that `supabase init` and its developers have made. */
 interface Project {
   folder: string;
   /** Writes a file; gives its path in the project. */
@@ -46,7 +46,7 @@ function initialConfig(): Promise<string> {
   })();
 }
 
-/** The files below a folder, but for what the CLI keeps for itself. */
+/** The files below a folder, without the CLI's own temporary ones. */
 async function listFiles(folder: string, below = ""): Promise<string[]> {
   const files: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(join(folder, below))) {
@@ -102,7 +102,7 @@ const TEN = Object.fromEntries(
   ]),
 );
 
-/** A project that has most of what the endpoint brings along. */
+/** A project that already has most of what the endpoint adds. */
 const CROWDED = {
   "20260101000000_users.sql": `-- Everybody who has signed up: create table agencies comes later.
 create table public.users (
@@ -207,8 +207,8 @@ const ODD: [string, string, string[]][] = [
     [],
   ],
   ["a view of that name", "create view public.agencies as select 1 as id;", [":1 makes a view agencies"]],
-  ["SQL that is none", "\\\\restrict\nselect 1;", [" can't be read"]],
-  ["a migration of the same title as one of ours", "create table public.historical_sync_jobs (id bigint);", [
+  ["text that is no SQL", "\\\\restrict\nselect 1;", [" can't be read"]],
+  ["a migration with the title of a copied one", "create table public.historical_sync_jobs (id bigint);", [
     ":1 makes a table historical_sync_jobs",
   ]],
 ];
@@ -254,7 +254,7 @@ withProject("adopt says what to add to a config.json", {}, async (project) => {
 });
 
 withProject(
-  "adopt says in one sentence where no migration can come after the last one",
+  "adopt fails with one sentence where no migration can come after the last one",
   { "99999999999999_last.sql": "select 1;" },
   async (project) => {
     await assert.rejects(
@@ -264,7 +264,7 @@ withProject(
   },
 );
 
-test("adopt says in one sentence that a folder is no Supabase project", async () => {
+test("adopt fails with one sentence where the folder is no Supabase project", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const adopt = pathOf("../../scripts/adopt.ts", import.meta.url);
@@ -278,7 +278,7 @@ test("adopt says in one sentence that a folder is no Supabase project", async ()
 });
 
 if (server) {
-  /** Runs what adopt says is next, in the project, with the database's address in the place of the linked project. */
+  /** Runs the commands that adopt printed, with the database's address instead of the linked project. */
   const runNext = async (said: string, project: Project, url: string): Promise<void> => {
     const commands = said.split("\n").flatMap((line) =>
       /^ {2}npx -y supabase@\S+ (.*)$/.exec(line)?.[1] ?? []
@@ -290,7 +290,7 @@ if (server) {
       "db push --remote",
       "functions deploy get-sync-status --use-api",
     ]);
-    // The first two need an account of Supabase's.
+    // The first two need a Supabase account.
     for (const command of commands.slice(2)) {
       const args = command.split(" ");
       if (args[0] === "functions") assert.equal((await deploy(args, project.folder)).files.size, 7);
@@ -300,7 +300,7 @@ if (server) {
     }
   };
 
-  /** Asserts that the adopted function tells each demo user what it tells them here. */
+  /** Asserts that the adopted function answers each demo user as the function here does. */
   const answersAll = async (project: Project, url: string): Promise<void> => {
     const database = openDatabase(url);
     await apply([await seed()], database.run);
@@ -337,7 +337,7 @@ if (server) {
         await check(project, remote.href);
         for (const [path, text] of before) {
           const now = await project.read(path);
-          // The entry of the function is added to config.toml, behind all that was there.
+          // The function's entry is appended to config.toml.
           if (path.endsWith("config.toml")) assert(now.startsWith(text), path);
           else assert.equal(now, text, path);
         }
@@ -347,7 +347,7 @@ if (server) {
     });
 
   adopting(
-    "adopted into an empty project, the endpoint answers all four demo users",
+    "adopt makes the endpoint answer all four demo users in an empty project",
     {},
     async (project, url) => {
       await runNext(await project.adopt(), project, url);
@@ -356,7 +356,7 @@ if (server) {
   );
 
   adopting(
-    "adopted into a project with ten migrations, the endpoint answers all four demo users",
+    "adopt makes the endpoint answer all four demo users in a project with ten migrations",
     TEN,
     async (project, url) => {
       await runNext(await project.adopt(), project, url);
@@ -365,7 +365,7 @@ if (server) {
   );
 
   adopting(
-    "adopted into a project with users, a schema private and an overload, it stops with a sentence each, and answers once these are decided",
+    "adopt copies migrations that stop with a sentence at each conflict, and apply once the conflicts are resolved",
     CROWDED,
     async (project, url) => {
       const said = await project.adopt();
@@ -395,7 +395,7 @@ if (server) {
   );
 
   adopting(
-    "adopted into a project whose users had no rights on users, it gives them id and agency_id of their own row alone",
+    "adopt gives users who had no rights on users only id and agency_id of their own row",
     {
       "20260101000000_closed.sql":
         `create table public.agencies (id uuid primary key default gen_random_uuid(), name text, iban text);
@@ -422,7 +422,7 @@ revoke all on public.users, public.agencies from anon, authenticated;
   );
 
   adopting(
-    "adopted into a project whose users has no row-level security, it stops with a sentence",
+    "adopt copies migrations that stop where users has no row-level security",
     { "20260101000000_open.sql": "create table public.users (id uuid primary key, email text);\n" },
     async (project, url) => {
       await assert.rejects(

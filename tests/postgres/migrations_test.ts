@@ -40,7 +40,7 @@ async function onServer(server: string): Promise<void> {
     }
   });
 
-  test("the seed makes the demo users", async () => {
+  test("seed.sql makes the four demo users", async () => {
     await apply([await seed()], run);
     const [users] = await sql`select count(*)::integer as number from public.users`;
     assert.equal(users?.number, 4);
@@ -48,14 +48,14 @@ async function onServer(server: string): Promise<void> {
 
   const finding = z.object({ name: z.string(), detail: z.string() });
 
-  test("Supabase's advisors find nothing but indexes that nothing has used yet", async () => {
+  test("`supabase db advisors` finds nothing but unused indexes", async () => {
     const printed = await cli("db", "advisors", "--level", "info", "--fail-on", "none");
     const findings = z.array(finding).parse(JSON.parse(printed.slice(printed.indexOf("["))));
     assert(findings.length > 0, "a new database always has unused indexes: the advisors did not run");
     assert.deepEqual(findings.filter(({ name }) => name !== "unused_index"), []);
   });
 
-  test("of two transactions that start a job for one agency at once, one is refused", async () => {
+  test("historical_sync_jobs refuses one of two concurrent transactions that start a job for one agency", async () => {
     const [agency] = await sql`insert into public.agencies (name) values ('Race') returning id`;
     const start = async (transaction: postgres.TransactionSql) =>
       await transaction`
@@ -65,7 +65,7 @@ async function onServer(server: string): Promise<void> {
     await sql.begin(async (first) => {
       await start(first);
       second = sql.begin(start).then(() => "accepted", (error) => error.code);
-      // The second one has to wait for the first before it can know.
+      // The second one waits for the first to commit.
       let settled = false;
       second.finally(() => settled = true);
       await until(async () =>

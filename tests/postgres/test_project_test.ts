@@ -1,5 +1,5 @@
 /**
- * `deno task test:project` does no harm to the project that it tests. Here that
+ * `deno task test:project` leaves the project that it tests as it was. Here that
  * is the local stack on the server that DATABASE_URL names.
  */
 
@@ -15,7 +15,7 @@ import { leftOut, test, until } from "../../testing/helpers.ts";
 const LIMIT_MS = 300_000;
 
 if (databaseServer()) await onServer();
-else leftOut("test:project does no harm", "DATABASE_URL names no PostgreSQL server");
+else leftOut("test:project", "DATABASE_URL names no PostgreSQL server");
 
 async function onServer(): Promise<void> {
   const stack = await startStack();
@@ -64,14 +64,14 @@ async function onServer(): Promise<void> {
     for (const output of [child.stdout, child.stderr]) output.on("data", (part) => said += part);
     return { kill: (signal: NodeJS.Signals) => child.kill(signal), ended, said: () => said };
   };
-  /** Waits until the tests have added more than what the run itself tries with. */
+  /** Waits until the tests have added more agencies than the run's own first check. */
   const underWay = () =>
     until(
       async () => (await sql`select from public.agencies where id::text like ${TEST_AGENCIES}`).length > 3,
       60_000,
     );
 
-  test("test:project tests everything on a project, and leaves every table as it was", async () => {
+  test("test:project runs every test, and leaves every table as it was", async () => {
     const before = await everything();
     const run = start();
     assert.equal(await run.ended, 0, run.said());
@@ -89,12 +89,12 @@ async function onServer(): Promise<void> {
     assert.deepEqual(await everything(), before);
   }, LIMIT_MS);
 
-  test("test:project takes away what a run has left that was killed", async () => {
+  test("test:project removes what a killed run has left", async () => {
     const before = await everything();
     const killed = start();
     await underWay();
     killed.kill("SIGKILL");
-    // Not before its tests have ended too, which hold the same output.
+    // Its tests hold the same output, so they have ended too.
     await killed.ended;
     assert.notDeepEqual(await everything(), before);
     const next = start();
@@ -106,7 +106,7 @@ async function onServer(): Promise<void> {
   }, LIMIT_MS);
 
   test(
-    "test:project refuses a project that holds a row which the seed did not make, and changes nothing",
+    "test:project refuses a project with a row that seed.sql did not make, and changes nothing",
     async () => {
       await sql`insert into public.agencies (id, name) values ('0c000000-0000-4000-8000-00000000000c', 'Somebody''s')`;
       try {
@@ -169,7 +169,7 @@ async function onServer(): Promise<void> {
   );
 
   test(
-    "test:project refuses an address and a database of two projects, and takes away what it tried with",
+    "test:project refuses an address and a database of two projects, and removes its first check's rows",
     async () => {
       const production = await startStack();
       try {
@@ -189,7 +189,7 @@ async function onServer(): Promise<void> {
   );
 
   test(
-    "test:project refuses a project from which nothing could be taken away again, before it adds anything",
+    "test:project refuses a project whose triggers keep rows from being removed, before it adds any",
     async () => {
       await sql`create table private.bills (agency_id uuid references public.agencies (id))`;
       await sql`
