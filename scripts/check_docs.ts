@@ -7,6 +7,7 @@
  * - A file that is named in code exists: by its path, or by its name alone.
  * - A task that is named exists.
  * - A test that is named as `tests/FILE` "NAME" exists.
+ * - Imports run one way: nothing imports from tests/ or bench/, and supabase/ from nowhere else.
  * - Every copy of a version, in any file, is alike; actions are pinned by their commit.
  *
  * @module
@@ -92,6 +93,17 @@ function problemsOf(path: string, text: string, project: Map<string, string>): s
   return problems;
 }
 
+/** What is wrong with the imports of a module, one sentence each. */
+function importProblemsOf(path: string, text: string): string[] {
+  const room = (path: string) => path.split("/")[0] ?? "";
+  const imported = [...text.matchAll(/(?:from|import) "(\.[^"]+)"/g)].map(([, to = ""]) =>
+    join(dirname(path), to).replaceAll("\\", "/")
+  );
+  return imported.filter((to) => room(to) !== room(path))
+    .filter((to) => ["tests", "bench"].includes(room(to)) || room(path) === "supabase")
+    .map((to) => `imports ${to}`);
+}
+
 const project = await files();
 const documents = [...project].filter(([path]) => path.endsWith(".md"));
 const problems: string[] = [];
@@ -106,6 +118,9 @@ const versions = new Map([
   ["Node.js", String(OLDEST_NODE)],
 ]);
 for (const [path, text] of project) {
+  if (/\.tsx?$/.test(path)) {
+    problems.push(...importProblemsOf(path, text).map((problem) => `${path} ${problem}.`));
+  }
   const copies = [
     ...text.matchAll(/(?<![\w@.-])((?:@[\w-]+\/)?[a-z][\w-]*)@(\d+\.\d+\.\d+)(?!\.?\d)/g),
     ...text.matchAll(/(Node\.js)\]\(\S+\) (\d+)/g),

@@ -24,12 +24,14 @@ const [, VERSION] =
 /** The errors that a GET can be answered with. */
 type GetError = Exclude<ErrorCode, "method_not_allowed">;
 
-const MEANING: Record<GetError, string> = {
-  unauthorized: "The Bearer token is missing, malformed, expired, signed out or refused.",
-  forbidden: "The user is not associated with an agency.",
-  internal_error:
-    "Auth or the database failed, was slow, or answered against the contract. Comes within 10 seconds.",
-};
+const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+
+/** When an error is answered, as the table of errors in README.md says it. */
+function conditionOf(code: ErrorCode): string {
+  const condition = new RegExp(`\\| \`${code}\` +\\| (.+?) +\\|`).exec(README)?.[1];
+  if (!condition) throw new Error(`README.md has no row for the error ${code}.`);
+  return `${condition.charAt(0).toUpperCase()}${condition.slice(1)}.`;
+}
 
 /**
  * The exported types of types.ts as JSON Schema, each by its name and with its
@@ -76,7 +78,7 @@ const errorResponse = (code: GetError) => {
   const { error, headers = {} } = ERRORS[code];
   const own = Object.entries(headers).map(([name, value]) => [name, header("Fixed.", { const: value })]);
   return {
-    description: MEANING[code],
+    description: conditionOf(code),
     headers: { ...DESCRIBED_HEADERS, ...Object.fromEntries(own) },
     content: {
       "application/json": {
