@@ -38,6 +38,8 @@ export function startDemoWorker(url: string, pace = 1): { stop(): Promise<void> 
   const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000 / pace).toISOString();
   let ended = 0;
   let rested = 0;
+  /** How many seconds each pending job has waited. */
+  const waited = new Map<string, number>();
 
   /** Does what a second brings. */
   async function step(): Promise<void> {
@@ -60,9 +62,10 @@ export function startDemoWorker(url: string, pace = 1): { stop(): Promise<void> 
   type Job = Database["public"]["Tables"]["historical_sync_jobs"]["Row"];
   type Changes = Database["public"]["Tables"]["historical_sync_jobs"]["Update"];
 
-  function start({ agency_id, created_at }: Job): Changes | undefined {
-    const seconds = agency_id === AGENCY ? PENDING_SECONDS.unasked : PENDING_SECONDS.asked;
-    return Date.parse(created_at) > Date.parse(ago(seconds))
+  function start({ id, agency_id }: Job): Changes | undefined {
+    const seconds = (waited.get(id) ?? 0) + 1;
+    waited.set(id, seconds);
+    return seconds < (agency_id === AGENCY ? PENDING_SECONDS.unasked : PENDING_SECONDS.asked)
       ? undefined
       : { status: "in_progress", started_at: ago(0), total_calls: TOTAL_CALLS };
   }

@@ -100,7 +100,7 @@ function fitTables(sql: string, tables: Inventory["tables"]): string {
     sql = replace(sql, /create table public\.agencies \([^;]*;\n\n/, "");
     sql = replace(sql, /(comment on (table|column) +public\.agencies[^\n]*\n)+\n/, "");
     sql = replace(sql, /alter table public\.agencies enable[^\n]*\n/, "");
-    sql = replace(sql, /-- The name of one's own agency[^]*?comment on policy[^\n]*\n/, "");
+    sql = replace(sql, /create policy "Users read their own agency"[^]*?comment on policy[^\n]*\n/, "");
   }
   if (tables.has("users")) {
     sql = replace(
