@@ -15,7 +15,9 @@ $$;
 
 -- SECURITY INVOKER: row-level security decides what the caller may see,
 -- whichever agency the argument names. BEGIN ATOMIC: the body is parsed here and
--- now, so that callers need no right to look into schema private.
+-- now, so that callers need no right to look into schema private. "select jobs":
+-- the whole row, also after the table has gained a column; jobs.* would be the
+-- columns of today.
 create function public.get_active_sync_job(p_agency_id uuid default null)
 returns setof public.historical_sync_jobs
 language sql
@@ -23,7 +25,7 @@ stable
 security invoker
 set search_path = ''
 begin atomic
-  select jobs.*
+  select jobs
   from   public.historical_sync_jobs as jobs
   where  jobs.agency_id = coalesce(p_agency_id, (select private.current_agency_id()))
   and    jobs.status in ('pending', 'in_progress');

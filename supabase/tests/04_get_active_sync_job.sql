@@ -1,6 +1,6 @@
 -- The RPC, and the order of the fallback query.
 begin;
-select plan(21);
+select plan(22);
 \ir helpers.psql
 
 insert into public.historical_sync_jobs (id, agency_id, status, date_from, date_to, created_at)
@@ -55,6 +55,11 @@ select is_empty('select * from public.get_active_sync_job()', 'A user without an
 select pg_temp.sign_in('service_role');
 select results_eq($$select id from public.get_active_sync_job(pg_temp.id('One'))$$, $$values ('c1000000-0000-4000-8000-000000000001'::uuid)$$, 'The back end names the agency');
 select is_empty('select * from public.get_active_sync_job()', 'The back end is of no agency itself');
+reset role;
+
+alter table public.historical_sync_jobs add column added_later text;
+select pg_temp.sign_in('Ann');
+select results_eq('select id from public.get_active_sync_job()', $$values ('c1000000-0000-4000-8000-000000000001'::uuid)$$, 'The RPC answers also after the table has gained a column');
 reset role;
 
 select * from finish();
