@@ -15,14 +15,14 @@ const WAITS = Symbol("still waiting");
 
 type Answer = (refreshToken: string) => Response | Promise<Response>;
 
-/** A session as Auth issues it, for an hour. The number tells sessions apart. */
-function session(number: number) {
+/** A session as Auth issues it, for an hour unless another life or clock is given. The number tells sessions apart. */
+function session(number: number, lifeMs = HOUR_MS, clockMs = Date.now()) {
   return {
     access_token: `access ${number}`,
     refresh_token: `refresh ${number}`,
     token_type: "bearer",
-    expires_in: HOUR_MS / 1_000,
-    expires_at: Math.floor((Date.now() + HOUR_MS) / 1_000),
+    expires_in: lifeMs / 1_000,
+    expires_at: Math.floor((clockMs + lifeMs) / 1_000),
     user: { id: USER, aud: "authenticated", app_metadata: {}, user_metadata: {}, created_at: "2025-01-01" },
   };
 }
@@ -320,3 +320,25 @@ inBrowser(
     assert.equal(await outcome(getAccessToken()), "access 7");
   },
 );
+
+for (
+  const [what, lifeMs, clockMs] of [
+    ["an hour, where the browser's clock is 55 minutes fast", HOUR_MS, -55 * 60_000],
+    ["five minutes", 300_000, 0],
+  ] as const
+) {
+  inBrowser(
+    `does not refresh at each call where a session lives for ${what}`,
+    async ({ open, outcome, auth, pass, stored }) => {
+      let issued = 1;
+      auth.answer = () => Response.json(session(++issued, lifeMs, Date.now() + clockMs));
+      stored.set("session", JSON.stringify(session(1, lifeMs, Date.now() + clockMs)));
+      const { getAccessToken } = open();
+      for (let calls = 0; calls < 60; calls++) {
+        assert.match(String(await outcome(getAccessToken())), /^access/);
+        await pass(1_000);
+      }
+      assert(auth.refreshes.length <= 1, `${auth.refreshes.length} refreshes in a minute`);
+    },
+  );
+}

@@ -10,7 +10,7 @@
 
 /** What is read of supabase-js's `AuthResponse`. */
 interface AuthResponse {
-  data: { session: { access_token: string; expires_at?: number } | null };
+  data: { session: { access_token: string; expires_in: number; expires_at?: number } | null };
   error: { name: string; code?: string | undefined } | null;
 }
 
@@ -38,11 +38,11 @@ const SESSION_OVER = [
 ];
 
 /**
- * How long before its end a session is renewed, in milliseconds: each page draws
- * a moment from this span. supabase-js renews 90 s ahead, and so all at once the
- * sessions that began at once.
+ * Which last part of its life a session is renewed in, as shares of it: each
+ * page draws a moment, 2 to 7 minutes before the end of an hour. supabase-js
+ * renews 90 s ahead, and so all at once the sessions that began at once.
  */
-const AHEAD_MS = { shortest: 120_000, longest: 420_000 };
+const LAST_PART = { from: 7 / 60, to: 2 / 60 };
 
 /**
  * Makes the `getAccessToken` of `watchSyncStatus` from a supabase-js client.
@@ -57,8 +57,8 @@ const AHEAD_MS = { shortest: 120_000, longest: 420_000 };
 export function accessTokenFrom(
   auth: SupabaseAuth,
 ): (options: { refresh: boolean }) => Promise<string | null> {
-  const aheadMs = between(AHEAD_MS.shortest, AHEAD_MS.longest);
-  let renewal: Promise<unknown> | undefined;
+  const lastPart = between(LAST_PART.to, LAST_PART.from);
+  let renewedAt = -Infinity;
   return async ({ refresh }) => {
     let { data: { session }, error } = await (refresh ? auth.refreshSession() : auth.getSession());
     if (error && !isOutage(error)) {
@@ -66,9 +66,14 @@ export function accessTokenFrom(
       ({ data: { session }, error } = await auth.getSession());
     }
     if (error && isOutage(error)) throw error;
-    if (session?.expires_at && session.expires_at * 1_000 < Date.now() + aheadMs) {
-      // Nobody waits for it: the token is still good.
-      renewal ??= auth.refreshSession().catch(() => {}).finally(() => renewal = undefined);
+    if (session?.expires_at) {
+      const [lifeMs, leftMs] = [session.expires_in * 1_000, session.expires_at * 1_000 - Date.now()];
+      // Once in half a life: by a clock that is wrong each session is near its end.
+      if (leftMs < lifeMs * lastPart && Date.now() - renewedAt > lifeMs / 2) {
+        renewedAt = Date.now();
+        // Nobody waits for it: the token is still good.
+        auth.refreshSession().catch(() => {});
+      }
     }
     return session?.access_token ?? null;
   };
