@@ -52,7 +52,8 @@ const LAST_PART = { from: 7 / 60, to: 2 / 60 };
  *
  * @param auth `supabase.auth` of a client that was made with {@link keepSession}
  * @returns a function that gives the access token, or null where the session
- * is over; it rejects with supabase-js's error where that can't be told
+ * is over. Where that can't be told it waits until it can; with a client that
+ * was made without {@link keepSession} it rejects with supabase-js's error
  */
 export function accessTokenFrom(
   auth: SupabaseAuth,
