@@ -50,10 +50,7 @@ export const claims = z.object({ sub: uuid });
  * The user as Auth answers. `banned_until` is read because Auth servers before
  * supabase/auth#2642 answer a banned user's token with the user.
  */
-export const authUser = z.object({
-  id: uuid,
-  banned_until: z.nullish(timestamp),
-});
+export const authUser = z.object({ id: uuid, banned_until: z.nullish(timestamp) });
 
 /** Rows of which there is one at most. */
 const atMostOne = <Row extends z.ZodMiniType>(row: Row) => z.array(row).check(z.maxLength(1));

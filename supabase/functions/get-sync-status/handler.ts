@@ -8,7 +8,7 @@ import { corsHeaders } from "@supabase/supabase-js/cors";
 import { claims } from "./contract.ts";
 import { getSyncStatus } from "./sync_status.ts";
 import type { ErrorBody, ErrorCode } from "./types.ts";
-import { type Caller, connect, type Project } from "./upstream.ts";
+import { type Caller, connect, nameOf, type Project } from "./upstream.ts";
 
 /**
  * Longer than any token that an upstream takes, in characters: token hooks and
@@ -46,20 +46,14 @@ export const ERRORS: Record<ErrorCode, ErrorAnswer> = {
     // RFC 9110, 11.6.1: a 401 names the scheme it wants.
     headers: { "WWW-Authenticate": "Bearer" },
   },
-  forbidden: {
-    status: 403,
-    error: "Your user account is not associated with an agency.",
-  },
+  forbidden: { status: 403, error: "Your user account is not associated with an agency." },
   method_not_allowed: {
     status: 405,
     error: "Only GET is allowed here.",
     // RFC 9110, 15.5.6: a 405 names the methods that are allowed.
     headers: { "Allow": METHODS },
   },
-  internal_error: {
-    status: 500,
-    error: "The sync status could not be determined. Please try again.",
-  },
+  internal_error: { status: 500, error: "The sync status could not be determined. Please try again." },
 };
 
 /**
@@ -105,10 +99,7 @@ export function createHandler(project: Project): (request: Request) => Promise<R
       if (request.method !== "GET") return errorResponse("method_not_allowed", requestId);
       return await poll(request, requestId);
     } catch (error) {
-      logFailure(requestId, {
-        step: "handler",
-        reason: error instanceof Error ? error.name : "unknown error",
-      });
+      logFailure(requestId, { step: "handler", reason: nameOf(error) });
       return errorResponse("internal_error", requestId);
     }
   };

@@ -251,13 +251,11 @@ async function upstreamFetch(input: RequestInfo | URL, init: RequestInit): Promi
   if (response.status !== 404) return response;
   // postgrest-js takes a 404 with an array for "no rows", and that would be "no agency".
   const body = await response.text();
-  return new Response(body.trimStart().startsWith("{") ? body : "{}", {
-    status: 404,
-    headers: response.headers,
-  });
+  const error = body.trimStart().startsWith("{") ? body : "{}";
+  return new Response(error, { status: 404, headers: response.headers });
 }
 
 /** An error's class; its message may quote what must not be logged. */
-function nameOf(error: unknown): string {
+export function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : "unknown error";
 }
