@@ -49,8 +49,8 @@ export function startDemoWorker(url: string, pace = 1): { stop(): Promise<void> 
       await jobs().insert({
         agency_id: AGENCY,
         status: "pending",
-        date_from: "2025-01-01",
-        date_to: "2025-03-01",
+        date_from: "2025-01-01T00:00:00Z",
+        date_to: "2025-03-01T00:00:00Z",
       }).throwOnError();
     }
     for (const job of active) {

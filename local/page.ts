@@ -41,8 +41,8 @@ async function startImport(supabaseUrl: string, authorization: string | null): P
   const { error } = await supabase.from("historical_sync_jobs").insert({
     agency_id: data.agency_id,
     status: "pending",
-    date_from: "2025-01-01",
-    date_to: "2025-03-01",
+    date_from: "2025-01-01T00:00:00Z",
+    date_to: "2025-03-01T00:00:00Z",
   });
   // The table has at most one active job for each agency (23505 is unique_violation).
   return error ? error.code === "23505" ? 409 : 500 : 201;
