@@ -275,7 +275,8 @@ async function main(): Promise<void> {
   const { copies, kept, findings } = await planAdoption(project);
 
   for (const { path, text, append = false } of copies) {
-    console.log(`${dryRun ? "would write" : "wrote"} ${path}`);
+    const [would, did] = append ? ["append to", "appended to"] : ["write", "wrote"];
+    console.log(`${dryRun ? `would ${would}` : did} ${path}`);
     if (dryRun) continue;
     await Deno.mkdir(dirname(join(project, path)), { recursive: true });
     await Deno.writeTextFile(join(project, path), text, append ? { append } : { createNew: true });

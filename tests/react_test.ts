@@ -256,6 +256,18 @@ if (browser) {
     await shows(tab, "51 %");
   });
 
+  onPage("pollNow begins a new watch where the last one has ended by itself", async (tab) => {
+    answer = () => refusal(403, "forbidden");
+    await mount(tab, "ann");
+    await shows(tab, "forbidden");
+    answer = moves;
+    await tab.clock.fastForward(5_000);
+    await tab.getByRole("button", { name: "Poll" }).click();
+    await shows(tab, "51 %");
+    await shows(tab, "no problem");
+    assert.equal(mostInFlight, 1);
+  });
+
   onPage(
     "the example with React shows an import that it starts, an outage and the end of the session",
     async (tab) => {

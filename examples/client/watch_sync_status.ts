@@ -4,7 +4,8 @@
  *
  * Runs where `fetch` and `AbortController` are: Chrome 66, Firefox 57 and
  * Safari 12.1 or newer, once a bundler has translated the syntax, and Node.js
- * and Deno, where a tab never is hidden.
+ * and Deno, where a tab never is hidden. The imports end in `.ts`, as Vite's
+ * template allows; elsewhere set `allowImportingTsExtensions` in tsconfig.json.
  *
  * @module
  */

@@ -6,6 +6,8 @@
  * @module
  */
 
+"use client";
+
 import { useCallback, useEffect, useEffectEvent, useRef, useState } from "react";
 import type { SyncStatus } from "../client/types.ts";
 import {
@@ -19,8 +21,8 @@ import {
 
 /** What {@link useSyncStatus} needs. `url` and `userId` decide which watch runs: a change of either begins a new one. */
 export interface UseSyncStatusOptions extends Pick<WatchSyncStatusOptions, "url" | "getAccessToken"> {
-  /** Whose status; null while nobody is signed in, and then nothing is polled. */
-  userId: string | null;
+  /** Whose status; null while nobody is signed in, undefined while that is not known: then nothing is polled. */
+  userId: string | null | undefined;
 }
 
 /** What is known of the job of one user. */
@@ -35,7 +37,7 @@ interface Seen {
 
 /** What {@link useSyncStatus} gives. */
 export interface SyncStatusView extends Seen {
-  /** `pollNow` of the watch; always the same function. It does nothing while no watch runs. */
+  /** `pollNow` of the watch, or a new watch where the last one has ended by itself; always the same function. */
   pollNow: SyncStatusWatch["pollNow"];
 }
 
@@ -47,8 +49,10 @@ const NOTHING: Seen = { status: null, outlook: null, problem: null };
  * A change of `url` or `userId` ends the watch, begins the next, and empties what
  * is shown in the same render. `getAccessToken` may be another function at each
  * render: the watch goes on, and calls the last one. A watch that has ended by
- * itself, with `signed_out` or `forbidden`, begins again when `userId` changes or
- * the component is mounted anew.
+ * itself, with `signed_out` or `forbidden`, begins again when `userId` changes,
+ * by `pollNow`, or when the component is mounted anew. supabase-js keeps a session
+ * while its access token has not expired, so after `signed_out` call
+ * `supabase.auth.signOut({ scope: "local" })`: then the same user can sign in again.
  *
  * Each call is a watch of its own. Components that show the same status share
  * one: call the hook once above them, and hand down what it gives.
@@ -64,6 +68,7 @@ const NOTHING: Seen = { status: null, outlook: null, problem: null };
  * ```
  */
 export function useSyncStatus({ url, userId, getAccessToken }: UseSyncStatusOptions): SyncStatusView {
+  const [watches, setWatches] = useState(1);
   const [seen, setSeen] = useState({ ...NOTHING, url, userId });
   const isCurrent = seen.url === url && seen.userId === userId;
   // During the render: an effect would leave the user before on the screen until it ran.
@@ -72,12 +77,12 @@ export function useSyncStatus({ url, userId, getAccessToken }: UseSyncStatusOpti
   const getLastAccessToken = useEffectEvent(getAccessToken);
   const watch = useRef<SyncStatusWatch>(null);
   useEffect(() => {
-    if (userId === null) return;
+    if (!userId) return;
     const show = (change: (seen: Seen) => Seen) =>
       // The next user may be on the screen before this effect is cleaned up.
       setSeen((seen) => seen.url === url && seen.userId === userId ? { ...change(seen), url, userId } : seen);
     const controller = new AbortController();
-    watch.current = watchSyncStatus({
+    const started = watchSyncStatus({
       url,
       getAccessToken: (options) => getLastAccessToken(options),
       signal: controller.signal,
@@ -88,10 +93,17 @@ export function useSyncStatus({ url, userId, getAccessToken }: UseSyncStatusOpti
       onError: (problem) =>
         show((seen) => problem.kind === "unreachable" ? { ...seen, problem } : { ...NOTHING, problem }),
     });
+    watch.current = started;
+    void started.ended.then(() => {
+      if (watch.current === started) watch.current = null;
+    });
     return () => controller.abort();
-  }, [url, userId]);
+  }, [url, userId, watches]);
 
-  const pollNow = useCallback(() => watch.current?.pollNow(), []);
+  const pollNow = useCallback(() => {
+    if (watch.current) watch.current.pollNow();
+    else setWatches((watches) => watches + 1);
+  }, []);
   const { status, outlook, problem } = isCurrent ? seen : NOTHING;
   return { status, outlook, problem, pollNow };
 }

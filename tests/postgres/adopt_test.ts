@@ -124,11 +124,10 @@ withProject("adopt --dry-run says what it would write, and writes nothing", TEN,
   const before = await project.files();
   const said = await project.adopt("--dry-run");
   assert.deepEqual(await project.files(), before);
-  for (
-    const path of ["functions/get-sync-status/index.ts", "tests/get-sync-status/01_tables.sql", "config.toml"]
-  ) {
+  for (const path of ["functions/get-sync-status/index.ts", "tests/get-sync-status/01_tables.sql"]) {
     assert(said.includes(`would write supabase/${path}`), said);
   }
+  assert(said.includes("would append to supabase/config.toml"), said);
 });
 
 withProject("adopt dates its migrations after the project's last one, and writes nothing twice", {
@@ -238,7 +237,7 @@ const CONFIGS: [string, string, RegExp][] = [
     "[functions.'get-sync-status']\nverify_jwt = true\n",
     /- supabase\/config\.toml must say verify_jwt = false/,
   ],
-  ["other functions alone", "[functions.other]\nverify_jwt = true", /would write supabase\/config\.toml/],
+  ["other functions alone", "[functions.other]\nverify_jwt = true", /would append to supabase\/config\.toml/],
 ];
 for (const [what, toml, due] of CONFIGS) {
   withProject(`adopt reads a config.toml with ${what}`, {}, async (project) => {
