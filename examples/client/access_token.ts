@@ -97,8 +97,11 @@ const RETRY_MS = { shortest: 2_000, longest: 40_000 };
  * limit, a refused key or a firewall's page, although its refresh token is
  * still good. After a 503 it keeps the session, but sends no refresh for a
  * minute. So supabase-js is told of an answer only when it is a session or the
- * end of one. Until then the refresh is tried again, and whoever waits for an
- * expired session goes on waiting.
+ * end of one. Until then the refresh is tried again.
+ *
+ * So in an outage all that needs an expired session waits for its end: `getSession()`,
+ * queries, and `signOut()` too. Let nobody else sign in on the page while a
+ * sign-out waits: it ends the session that it finds when it goes on.
  *
  * @param send what sends the requests; the browser's own `fetch` unless another is given
  */
