@@ -10,7 +10,7 @@ import { test } from "../testing/helpers.ts";
 const START = Date.parse("2025-03-15T10:00:00Z");
 const HOUR_MS = 3_600_000;
 
-/** The outcome where no token has come within a minute. */
+/** The outcome where no token has come within 75 s. */
 const WAITS = Symbol("still waiting");
 
 type Answer = (refreshToken: string) => Response | Promise<Response>;
@@ -91,7 +91,7 @@ function inBrowser(sentence: string, check: (browser: Browser) => Promise<void>)
       async outcome(promise) {
         let settled: { is: string | null } | undefined;
         promise.then((token) => settled = { is: token }, (error) => settled = { is: error.name });
-        for (let seconds = 0; !settled && seconds < 60; seconds++) await clock.tickAsync(1_000);
+        for (let seconds = 0; !settled && seconds < 75; seconds++) await clock.tickAsync(1_000);
         return settled ? settled.is : WAITS;
       },
     };
@@ -183,7 +183,7 @@ for (const [what, answer] of OUTAGES) {
   for (const autoRefreshToken of [false, true]) {
     const how = `autoRefreshToken ${autoRefreshToken ? "on" : "off"}`;
     inBrowser(
-      `gives the old token until it expires while ${what}, and a new one within 45 s after the outage; ${how}`,
+      `gives the old token until it expires while ${what}, and a new one within 75 s after the outage; ${how}`,
       async ({ open, outcome, auth, pass }) => {
         const { getAccessToken } = open({ autoRefreshToken });
         assert.equal(await outcome(getAccessToken()), "access 1");
@@ -201,7 +201,7 @@ for (const [what, answer] of OUTAGES) {
     );
 
     inBrowser(
-      `gives a token within 45 s after the outage where ${what} and the page opened with an expired token; ${how}`,
+      `gives a token within 75 s after the outage where ${what} and the page opened with an expired token; ${how}`,
       async ({ open, outcome, auth, pass }) => {
         await pass(2 * HOUR_MS);
         const { answer: healthy } = auth;
@@ -237,7 +237,7 @@ for (const [what, answer] of OUTAGES) {
 }
 
 inBrowser(
-  "retries a failing Auth with growing delays, up to one request every 20 to 40 s",
+  "retries a failing Auth with growing delays, and at most three times a minute",
   async ({ open, outcome, auth, pass }) => {
     const { getAccessToken } = open();
     await pass(HOUR_MS);
@@ -253,8 +253,8 @@ inBrowser(
       const wait = waits[i] ?? NaN;
       assert(wait >= longest / 2 && wait <= longest, `${wait}`);
     }
-    assert(waits.length > 30);
-    for (const wait of waits.slice(3)) assert(wait >= 20_000 && wait <= 40_000, `${wait}`);
+    const minutes = waits.reduce((sum, wait) => sum + wait, 0) / 60_000;
+    assert(minutes > 15 && sent.length <= 3 * minutes, `${sent.length} requests in ${minutes} minutes`);
     assert(new Set(waits).size > 10, "with jitter");
   },
 );
@@ -342,3 +342,38 @@ for (
     },
   );
 }
+
+inBrowser(
+  "sends no refresh token of a tab that was frozen, and takes the token of another tab",
+  async ({ open, outcome, auth, pass, stored }) => {
+    const { now } = Date;
+    const { getAccessToken } = open();
+    await pass(HOUR_MS);
+    auth.answer = refuses(503);
+    const token = getAccessToken();
+    await pass(1_000);
+    const sent = auth.refreshes.length;
+    // Timers stand still while a tab is frozen, and the clock does not.
+    stored.set("session", JSON.stringify(session(7, HOUR_MS, now() + HOUR_MS)));
+    Date.now = () => now() + HOUR_MS;
+    try {
+      assert.equal(await outcome(token), "access 7");
+      assert.equal(auth.refreshes.length, sent);
+    } finally {
+      Date.now = now;
+    }
+  },
+);
+
+inBrowser(
+  "gives the token of a new sign-in, although Auth refuses the old session with an unknown code",
+  async ({ open, outcome, auth, pass, stored }) => {
+    const { getAccessToken } = open();
+    await pass(HOUR_MS);
+    auth.answer = refuses(403, "unknown");
+    const token = getAccessToken();
+    assert.equal(await outcome(token), WAITS);
+    stored.set("session", JSON.stringify(session(7)));
+    assert.equal(await outcome(token), "access 7");
+  },
+);

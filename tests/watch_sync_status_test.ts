@@ -367,6 +367,28 @@ watching(
   },
 );
 
+let asked = 0;
+watching(
+  "a token that comes late counts for one poll, also where the next wait for it is under way",
+  [ok(IDLE)],
+  async (watch) => {
+    await watch.pass(60_000);
+    assert.deepEqual(watch.polls, [25_000, 55_000]);
+  },
+  () => asked++ ? "token" : new Promise((resolve) => setTimeout(() => resolve("token"), 25_000)),
+);
+
+watching(
+  "a fresh token that comes late is used, and no other is asked for",
+  [UNAUTHORIZED, ok(ACTIVE)],
+  async (watch) => {
+    await watch.pass(20_000);
+    assert.equal(watch.refreshes, 1);
+    assert.equal(watch.polls[1], 16_000);
+  },
+  (refresh) => refresh ? new Promise((resolve) => setTimeout(() => resolve("token"), 16_000)) : "token",
+);
+
 const late = Promise.withResolvers<string>();
 watching(
   "polls as soon as a late token arrives",

@@ -37,6 +37,9 @@ const SESSION_OVER = [
   "validation_failed",
 ];
 
+/** How often it is asked again while Auth is out of reach, in milliseconds. */
+const ASK_AGAIN_MS = 5_000;
+
 /**
  * Which last part of its life a session is renewed in, as shares of it: each
  * page draws a moment, 2 to 7 minutes before the end of an hour. supabase-js
@@ -52,8 +55,7 @@ const LAST_PART = { from: 7 / 60, to: 2 / 60 };
  *
  * @param auth `supabase.auth` of a client that was made with {@link keepSession}
  * @returns a function that gives the access token, or null where the session
- * is over. Where that can't be told it waits until it can; with a client that
- * was made without {@link keepSession} it rejects with supabase-js's error
+ * is over; where that can't be told it waits until it can
  */
 export function accessTokenFrom(
   auth: SupabaseAuth,
@@ -61,11 +63,15 @@ export function accessTokenFrom(
   const lastPart = between(LAST_PART.to, LAST_PART.from);
   let renewedAt = -Infinity;
   return async ({ refresh }) => {
-    let { data: { session }, error } = await (refresh ? auth.refreshSession() : auth.getSession());
-    if (error && !isOutage(error)) {
-      // Another tab or call may have refreshed the session meanwhile.
-      ({ data: { session }, error } = await auth.getSession());
+    const ask = () => refresh ? auth.refreshSession() : auth.getSession();
+    let { data: { session }, error } = await ask();
+    while (error && isOutage(error)) {
+      // supabase-js sends nothing for a minute after a failure, and answers this from memory.
+      await pause(ASK_AGAIN_MS);
+      ({ data: { session }, error } = await ask());
     }
+    // Another tab or call may have refreshed the session meanwhile.
+    if (error) ({ data: { session }, error } = await auth.getSession());
     if (error && isOutage(error)) throw error;
     if (session?.expires_at) {
       const [lifeMs, leftMs] = [session.expires_in * 1_000, session.expires_at * 1_000 - Date.now()];
@@ -89,6 +95,9 @@ function isOutage({ name, code = "" }: { name: string; code?: string | undefined
 /** The waits between two tries of a refresh, in milliseconds: three times as long each time, less a random half. */
 const RETRY_MS = { shortest: 2_000, longest: 40_000 };
 
+/** How long a refresh is tried before supabase-js is told that it failed, in milliseconds. */
+const GIVE_UP_MS = 120_000;
+
 /**
  * A `fetch` for supabase-js that keeps a session through an outage:
  * `createClient(url, key, { global: { fetch: keepSession() } })`.
@@ -96,12 +105,12 @@ const RETRY_MS = { shortest: 2_000, longest: 40_000 };
  * supabase-js forgets an expired session when a refresh is answered with a rate
  * limit, a refused key or a firewall's page, although its refresh token is
  * still good. After a 503 it keeps the session, but sends no refresh for a
- * minute. So supabase-js is told of an answer only when it is a session or the
- * end of one. Until then the refresh is tried again.
+ * minute. So a refresh that does not end a session is tried again for two
+ * minutes, and is then answered with a 503.
  *
- * So in an outage all that needs an expired session waits for its end: `getSession()`,
- * queries, and `signOut()` too. Let nobody else sign in on the page while a
- * sign-out waits: it ends the session that it finds when it goes on.
+ * So in an outage all that needs an expired session waits for that long:
+ * `getSession()`, queries, and `signOut()` too. Let nobody else sign in on the
+ * page while a sign-out waits: it ends the session that it finds when it goes on.
  *
  * @param send what sends the requests; the browser's own `fetch` unless another is given
  */
@@ -109,13 +118,21 @@ export function keepSession(send: typeof fetch = fetch): typeof fetch {
   return async (input, init) => {
     const url = typeof input === "string" ? input : "href" in input ? input.href : input.url;
     if (!/\/auth\/v1\/token\?(.*&)?grant_type=refresh_token/.test(url)) return await send(input, init);
+    const giveUpAt = Date.now() + GIVE_UP_MS;
     for (let longest = RETRY_MS.shortest;; longest = Math.min(RETRY_MS.longest, longest * 3)) {
       const response = await answerOf(send(input, init));
       if (response) return response;
-      await new Promise((resolve) => setTimeout(resolve, between(longest / 2, longest)));
+      const wait = between(longest / 2, longest);
+      if (Date.now() + wait > giveUpAt) return unavailable();
+      await pause(wait);
+      // After a tab was frozen another one may have used up this refresh token, and Auth ends the
+      // session of whoever sends an old one.
+      if (Date.now() > giveUpAt) return unavailable();
     }
   };
 }
+
+const unavailable = () => new Response(null, { status: 503 });
 
 /** Gives the answer to a refresh that is a session or the end of one; undefined for any other, and for none. */
 async function answerOf(sent: Promise<Response>): Promise<Response | undefined> {
@@ -132,3 +149,5 @@ async function answerOf(sent: Promise<Response>): Promise<Response | undefined> 
 }
 
 const between = (least: number, most: number) => least + Math.random() * (most - least);
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

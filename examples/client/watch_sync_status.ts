@@ -119,8 +119,14 @@ async function watch(
     const token = await inTime(ANSWER_MS, signal, () => {
       return asked ??= (async () => await getAccessToken({ refresh }))().finally(() => asked = undefined);
     });
-    // A token that comes late ends the wait in which the watch is by then.
-    if (token === undefined) asked?.then(timer.hurry, () => {});
+    if (token === undefined) {
+      const renews = refresh;
+      // A token that comes late ends the wait in which the watch is by then, and counts as any other.
+      asked?.then((late) => {
+        if (renews) [refresh, refreshed] = [false, late];
+        timer.endWait();
+      }, () => {});
+    }
     if (refresh && token !== undefined) {
       refresh = false;
       refreshed = token;
@@ -240,6 +246,8 @@ interface PollTimer {
   wait(ms: number): Promise<void>;
   /** Asks for a poll at once. */
   hurry(): void;
+  /** Ends the wait at hand, if there is one. */
+  endWait(): void;
 }
 
 function pollTimer(signal: AbortSignal): PollTimer {
@@ -280,6 +288,7 @@ function pollTimer(signal: AbortSignal): PollTimer {
       hurried = true;
       endSoon?.();
     },
+    endWait: () => endSoon?.(),
   };
 }
 
