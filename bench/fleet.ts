@@ -188,10 +188,11 @@ console.log(
   } GB at the end.`,
 );
 
-/** What a poll costs: CPU of the function, pages of 8 kB and time of the database, for the queries of an active poll and for the fallback. */
 const upstream = await startUpstream();
 const cpu = { active: await cpuOfPoll(upstream, "active"), idle: await cpuOfPoll(upstream, "idle") };
 upstream.stop();
+
+/** What the queries of an active poll cost the database, and what the fallback adds: pages of 8 kB, milliseconds. */
 const measured = await scale();
 const jobs = Math.max(...measured.map((row) => row.jobs));
 const queries = (...names: string[]) =>
@@ -201,10 +202,10 @@ const queries = (...names: string[]) =>
   );
 const [each, fallback] = [queries("users", "RPC"), queries("fallback")];
 
-/** Requests per second and page, before anything went wrong: an idle poll asks REST three times, an active one twice. */
-const quiet = spanOf(MORNING.troubles[0] ?? { kind: "Auth is down", from: 5, minutes: 5 }).from;
-const perPage = (kind: keyof Demand) => mean(morning.demand[kind], quiet - 120, quiet) / pages;
+/** Requests per second and page in minutes 3 to 5: all pages are open, and nothing has gone wrong. */
+const perPage = (kind: keyof Demand) => mean(morning.demand[kind], 180, 300) / pages;
 const [polls, auth, rest] = [perPage("polls"), perPage("auth"), perPage("rest")];
+// An idle poll asks REST three times, an active one twice.
 const idle = rest - 2 * polls;
 const functionCores = ((polls - idle) * cpu.active + idle * cpu.idle) / 1e6;
 const databaseCores = (polls * each.ms + idle * fallback.ms) / 1e3;

@@ -140,12 +140,12 @@ export async function simulate(scenario: Scenario): Promise<Outcome> {
     new Promise<Result>((resolve) => setTimeout(() => resolve(result()), ms));
   const noNetwork = () => later<never>(LATENCY_MS, () => Promise.reject(new TypeError("no network")));
 
-  const ends = scenario.troubles.map(({ from, minutes }) => START + (from + minutes) * MINUTE);
-  const troubleNow = () =>
-    scenario.troubles.find(({ from }, i) =>
-      time.now() >= START + from * MINUTE && time.now() < (ends[i] ?? 0)
-    )
+  const ends = scenario.troubles.map((trouble) => START + spanOf(trouble).to * SECOND);
+  const troubleNow = () => {
+    const second = (time.now() - START) / SECOND;
+    return scenario.troubles.find((trouble) => second >= spanOf(trouble).from && second < spanOf(trouble).to)
       ?.kind;
+  };
 
   function statusOf({ jobMs, phaseMs }: Page): SyncStatus {
     const into = jobMs === undefined ? 0 : (time.now() - START + phaseMs) % (jobMs + MINUTE);

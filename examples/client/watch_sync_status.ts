@@ -28,7 +28,7 @@ export interface WatchSyncStatusOptions {
   url: string;
   /**
    * Gives the access token, a fresh one where `refresh` is true; null where nobody is signed in.
-   * Rejects where Auth is out of reach; that does not end the watch.
+   * Where Auth is out of reach it may wait or reject; that does not end the watch.
    * With supabase-js: `accessTokenFrom(supabase.auth)` of access_token.ts.
    * It is not called again while it is under way.
    */
@@ -75,9 +75,9 @@ export interface SyncStatusWatch {
   /** Resolves when the watch has ended, at once after an abort; never rejects. */
   ended: Promise<void>;
   /**
-   * Asks for a poll now, for example after the user has started an import: no
-   * later than 2 s after the poll before, and after the one that is under way.
-   * Several calls make one poll. In a hidden tab it waits until the tab is shown.
+   * Asks for a poll now, for example after the user has started an import. It
+   * leaves 2 s after the poll before at the soonest, and never beside one that is
+   * under way. Several calls make one poll. In a hidden tab it waits until the tab is shown.
    */
   pollNow(): void;
 }
@@ -121,16 +121,12 @@ async function watch(
     });
     if (token === undefined) {
       const renews = refresh;
-      // A token that comes late ends the wait in which the watch is by then, and counts as any other.
-      asked?.then((late) => {
-        if (renews) [refresh, refreshed] = [false, late];
+      // When it comes after all, it is used as any other, and nothing is to be waited for.
+      asked?.then((token) => {
+        if (renews) [refresh, refreshed] = [false, token];
         timer.endWait();
       }, () => {});
-    }
-    if (refresh && token !== undefined) {
-      refresh = false;
-      refreshed = token;
-    }
+    } else if (refresh) [refresh, refreshed] = [false, token];
     // Where Auth is out of reach that says nothing of the session: a refresh is still due.
     const outcome = token === undefined ? "unreachable" : await poll(url, token, signal);
     if (signal.aborted) return;
