@@ -10,7 +10,7 @@ import pidusage from "pidusage";
 import { z } from "zod";
 import type { FunctionProcess } from "../local/function_process.ts";
 import { deno, pathOf } from "../local/commands.ts";
-import { KEY } from "../testing/fake_upstream.ts";
+import { KEY } from "../tests/support/fake_upstream.ts";
 import { median } from "./median.ts";
 import { NAMES, poll, type Rival, type Started, STARTED_NAMES, type Upstream } from "./rivals.ts";
 

@@ -8,8 +8,8 @@
 import assert from "node:assert/strict";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { type FunctionProcess, startFunction } from "../local/function_process.ts";
-import { ACTIVE_ROW, KEY, RECENT_ROW } from "../testing/fake_upstream.ts";
-import { ACTIVE_EXAMPLE, IDLE_EXAMPLE } from "../testing/helpers.ts";
+import { ACTIVE_ROW, KEY, RECENT_ROW } from "../tests/support/fake_upstream.ts";
+import { ACTIVE_EXAMPLE, IDLE_EXAMPLE } from "../tests/support/helpers.ts";
 import type { Order } from "./upstream.ts";
 
 const rival = (name: string) => new URL(`rivals/${name}.ts`, import.meta.url);

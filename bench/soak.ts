@@ -19,9 +19,9 @@ import {
   startFakeUpstream,
   tokenOf,
   USER,
-} from "../testing/fake_upstream.ts";
-import { FAULTS, STEPS } from "../testing/faults.ts";
-import { jobId, keepsContract } from "../testing/helpers.ts";
+} from "../tests/support/fake_upstream.ts";
+import { FAULTS, STEPS } from "../tests/support/faults.ts";
+import { jobId, keepsContract } from "../tests/support/helpers.ts";
 import { median } from "./median.ts";
 
 const seconds = Number(Deno.args[0] ?? 60);

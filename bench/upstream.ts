@@ -16,8 +16,8 @@ import {
   postgrestError,
   RECENT_ROW,
   rows,
-} from "../testing/fake_upstream.ts";
-import type { Reply } from "../testing/fake_upstream.ts";
+} from "../tests/support/fake_upstream.ts";
+import type { Reply } from "../tests/support/fake_upstream.ts";
 import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 import type { Caller } from "./rivals.ts";
 

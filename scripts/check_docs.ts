@@ -100,7 +100,10 @@ function importProblemsOf(path: string, text: string): string[] {
     join(dirname(path), to).replaceAll("\\", "/")
   );
   return imported.filter((to) => room(to) !== room(path))
-    .filter((to) => ["tests", "bench"].includes(room(to)) || room(path) === "supabase")
+    .filter((to) =>
+      room(to) === "bench" || (room(to) === "tests" && !to.startsWith("tests/support/")) ||
+      room(path) === "supabase"
+    )
     .map((to) => `imports ${to}`);
 }
 

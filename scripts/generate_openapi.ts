@@ -13,7 +13,7 @@ import type { ErrorBody, ErrorCode, SyncStatus } from "../supabase/functions/get
 import { deno, pathOf } from "../local/commands.ts";
 
 /** The file that front ends generate their clients from. */
-export const OPENAPI_FILE = new URL("../openapi.json", import.meta.url);
+export const OPENAPI_FILE = new URL("../docs/openapi.json", import.meta.url);
 
 const NEVER: SyncStatus = { active: false, recent_job: null };
 

@@ -13,7 +13,7 @@ import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { cleanEnvironment, npx, pathOf } from "../local/commands.ts";
 import { PLATFORM_VARIABLE, type PlatformFunction } from "../local/function_process.ts";
-import { deploy } from "../testing/management_api.ts";
+import { deploy } from "../tests/support/management_api.ts";
 
 /** The Deno that Supabase's edge runtime is compatible with. */
 const EDGE_RUNTIME_DENO = "2.1.4";
@@ -39,7 +39,7 @@ try {
   }
   assert.equal(metadata.verify_jwt, false, "the function validates each token itself");
 
-  await Deno.copyFile(pathOf("../testing/platform.ts", import.meta.url), join(folder, "platform.ts"));
+  await Deno.copyFile(pathOf("../tests/support/platform.ts", import.meta.url), join(folder, "platform.ts"));
   const entrypoint = join(folder, "main.ts");
   await Deno.writeTextFile(entrypoint, `import "./platform.ts";\nimport "./${metadata.entrypoint_path}";\n`);
   const platformFunction: PlatformFunction = {

@@ -27,7 +27,7 @@ import {
   TEST_MARK,
   TEST_USERS,
   withPeople,
-} from "../testing/project.ts";
+} from "../tests/support/project.ts";
 
 /** Ids of seed.sql. */
 const SEEDED = "_0000000-0000-4000-8000-00000000000_";

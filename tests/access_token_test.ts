@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { accessTokenFrom, keepSession } from "../examples/client/access_token.ts";
-import { USER } from "../testing/fake_upstream.ts";
-import { test } from "../testing/helpers.ts";
+import { USER } from "./support/fake_upstream.ts";
+import { test } from "./support/helpers.ts";
 
 const START = Date.parse("2025-03-15T10:00:00Z");
 const HOUR_MS = 3_600_000;

@@ -7,8 +7,8 @@ import { z } from "zod";
 import { startDemoWorker } from "../local/demo_worker.ts";
 import { DEMO_USERS, startPage } from "../local/page.ts";
 import { FUNCTION_PATH, startStack } from "../local/stack.ts";
-import { launch } from "../testing/browser.ts";
-import { test, until } from "../testing/helpers.ts";
+import { launch } from "./support/browser.ts";
+import { test, until } from "./support/helpers.ts";
 
 /** Headless Chromium shows every tab; this is what a page is told when its tab is hidden. */
 async function setVisibility(tab: Page, state: "hidden" | "visible"): Promise<void> {

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
 import { progressPercent, timestamp } from "../supabase/functions/get-sync-status/contract.ts";
-import { test } from "../testing/helpers.ts";
-import { parseErrorBody, parseSyncStatus } from "../testing/published_contract.ts";
+import { test } from "./support/helpers.ts";
+import { parseErrorBody, parseSyncStatus } from "./support/published_contract.ts";
 
 const READS: [string, string][] = [
   ["2025-01-01T00:00:00+00:00", "2025-01-01T00:00:00Z"],

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../deno.json" with { type: "json" };
 import { deno, npx, pathOf } from "../local/commands.ts";
-import { test } from "../testing/helpers.ts";
+import { test } from "./support/helpers.ts";
 
 const CONFIG = pathOf("../deno.json", import.meta.url);
 // Through npx, which gives it the TypeScript 5 that it needs.
@@ -65,7 +65,7 @@ test("the folders examples/client and examples/react compile in a fresh Vite pro
 test("a client generated from openapi.json gives a typed SyncStatus, and has GET alone", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const generated = await npx(OPENAPI_TYPESCRIPT, [pathOf("../openapi.json", import.meta.url)]);
+    const generated = await npx(OPENAPI_TYPESCRIPT, [pathOf("../docs/openapi.json", import.meta.url)]);
     for (
       const told of ["ActiveJob: {", "RecentJob: {", "Timestamp: string", "until they have been counted"]
     ) {

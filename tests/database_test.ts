@@ -6,7 +6,7 @@
 import { PGlite } from "@electric-sql/pglite";
 import { pgtap } from "@electric-sql/pglite-pgtap";
 import { apply, project } from "../local/platform.ts";
-import { test } from "../testing/helpers.ts";
+import { test } from "./support/helpers.ts";
 
 const FOLDER = new URL("../supabase/tests/", import.meta.url);
 

@@ -17,9 +17,9 @@ import {
   startFakeUpstream,
   tokenOf,
   USER,
-} from "../testing/fake_upstream.ts";
-import { FAULTS, STEPS } from "../testing/faults.ts";
-import { type Answer, jobId, loggedFor, poll, test } from "../testing/helpers.ts";
+} from "./support/fake_upstream.ts";
+import { FAULTS, STEPS } from "./support/faults.ts";
+import { type Answer, jobId, loggedFor, poll, test } from "./support/helpers.ts";
 
 const upstream = await startFakeUpstream();
 const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });

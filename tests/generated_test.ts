@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { generateTypes, TYPES_FILE } from "../scripts/generate_types.ts";
-import { test } from "../testing/helpers.ts";
+import { test } from "./support/helpers.ts";
 
 test("database.types.ts is what `deno task gen:types` writes from the migrations", async () => {
   assert.equal(await Deno.readTextFile(TYPES_FILE), await generateTypes());

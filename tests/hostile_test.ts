@@ -14,8 +14,8 @@ import {
   startFakeUpstream,
   TOKEN,
   USER,
-} from "../testing/fake_upstream.ts";
-import { keepsContract, poll, test } from "../testing/helpers.ts";
+} from "./support/fake_upstream.ts";
+import { keepsContract, poll, test } from "./support/helpers.ts";
 
 const upstream = await startFakeUpstream();
 const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });

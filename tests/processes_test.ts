@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { pathOf } from "../local/commands.ts";
-import { test, until } from "../testing/helpers.ts";
+import { test, until } from "./support/helpers.ts";
 
 /** Starts `deno task dev` on free ports and waits for its last line. */
 async function startDev(): Promise<{ pid: number; addresses: string[]; mark: string }> {

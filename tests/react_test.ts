@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import type { ErrorCode, SyncStatus } from "../examples/client/types.ts";
 import { deno, pathOf } from "../local/commands.ts";
-import { launch } from "../testing/browser.ts";
-import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, test, until } from "../testing/helpers.ts";
+import { launch } from "./support/browser.ts";
+import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, test, until } from "./support/helpers.ts";
 
 /** When the tests begin by the page's clock: the example's job was active a moment ago, and is polled every 3 s. */
 const NOW = Date.parse("2025-03-15T10:05:01Z");
@@ -20,7 +20,7 @@ const refusal = (status: number, code: ErrorCode) => Response.json({ error: "ref
 
 const browser = await launch("the hook of React in a browser");
 if (browser) {
-  const entrypoint = pathOf("../testing/react_page.tsx", import.meta.url);
+  const entrypoint = pathOf("./support/react_page.tsx", import.meta.url);
   // Not minified: React for development, whose StrictMode mounts twice.
   const script = await deno(["bundle", "--quiet", "--platform", "browser", entrypoint]);
 

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { startFunction } from "../local/function_process.ts";
-import { startFakeUpstream, TOKEN } from "../testing/fake_upstream.ts";
-import { poll, test } from "../testing/helpers.ts";
+import { startFakeUpstream, TOKEN } from "./support/fake_upstream.ts";
+import { poll, test } from "./support/helpers.ts";
 
 const upstream = await startFakeUpstream();
 Deno.test.afterAll(() => upstream.stop());

@@ -21,8 +21,8 @@ import {
   TOKEN,
   tokenOf,
   USER,
-} from "../testing/fake_upstream.ts";
-import { AUTH_ERRORS } from "../testing/faults.ts";
+} from "./support/fake_upstream.ts";
+import { AUTH_ERRORS } from "./support/faults.ts";
 import {
   ACTIVE_EXAMPLE,
   IDLE_EXAMPLE,
@@ -31,7 +31,7 @@ import {
   poll,
   test,
   until,
-} from "../testing/helpers.ts";
+} from "./support/helpers.ts";
 
 const upstream = await startFakeUpstream();
 const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });

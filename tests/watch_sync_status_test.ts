@@ -10,7 +10,7 @@ import {
 } from "../examples/client/watch_sync_status.ts";
 import example from "../examples/answers/active.json" with { type: "json" };
 import type { ActiveJob, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
-import { test } from "../testing/helpers.ts";
+import { test } from "./support/helpers.ts";
 
 const START = Date.parse("2025-03-15T10:00:00Z");
 

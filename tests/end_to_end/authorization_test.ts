@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { SignJWT, UnsecuredJWT } from "jose";
-import { keepsContract, leftOut, poll, test } from "../../testing/helpers.ts";
-import { isSignedWith, startProject } from "../../testing/project.ts";
+import { keepsContract, leftOut, poll, test } from "../support/helpers.ts";
+import { isSignedWith, startProject } from "../support/project.ts";
 
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());

@@ -9,8 +9,8 @@ import * as bySupabaseJs from "../../examples/call/supabase_js.ts";
 import { watch } from "../../examples/call/watch.ts";
 import type { SyncStatus } from "../../examples/client/types.ts";
 import { pathOf } from "../../local/commands.ts";
-import { test } from "../../testing/helpers.ts";
-import { type Person, startProject } from "../../testing/project.ts";
+import { test } from "../support/helpers.ts";
+import { type Person, startProject } from "../support/project.ts";
 
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());

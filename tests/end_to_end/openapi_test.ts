@@ -5,10 +5,10 @@ import { z } from "zod";
 import { generateOpenapi, OPENAPI_FILE } from "../../scripts/generate_openapi.ts";
 import { npx } from "../../local/commands.ts";
 import { startFunction } from "../../local/function_process.ts";
-import { KEY, TOKEN } from "../../testing/fake_upstream.ts";
-import { keepsContract, test } from "../../testing/helpers.ts";
-import { startProject } from "../../testing/project.ts";
-import { parseErrorBody, parserOf } from "../../testing/published_contract.ts";
+import { KEY, TOKEN } from "../support/fake_upstream.ts";
+import { keepsContract, test } from "../support/helpers.ts";
+import { startProject } from "../support/project.ts";
+import { parseErrorBody, parserOf } from "../support/published_contract.ts";
 
 const REDOCLY_CLI = "@redocly/cli@2.77.0";
 
@@ -59,7 +59,12 @@ test("openapi.json is what `deno task gen:openapi` writes", async () => {
 });
 
 test("openapi.json passes Redocly's recommended rules without a warning", async () => {
-  const report = await npx(REDOCLY_CLI, ["lint", "openapi.json", "--extends=recommended", "--format=json"], {
+  const report = await npx(REDOCLY_CLI, [
+    "lint",
+    "docs/openapi.json",
+    "--extends=recommended",
+    "--format=json",
+  ], {
     env: { REDOCLY_TELEMETRY: "off", REDOCLY_SUPPRESS_UPDATE_NOTICE: "true" },
   });
   assert.deepEqual(JSON.parse(report).problems, []);

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import type { Readable } from "node:stream";
 import { createClient } from "@supabase/supabase-js";
-import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, jobId, keepsContract, poll, test } from "../../testing/helpers.ts";
-import { startProject } from "../../testing/project.ts";
+import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, jobId, keepsContract, poll, test } from "../support/helpers.ts";
+import { startProject } from "../support/project.ts";
 
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());

@@ -1,9 +1,9 @@
 /** Tenant isolation under load: agencies poll concurrently while their jobs change and their users move. */
 
 import assert from "node:assert/strict";
-import { leftOut, poll, test } from "../../testing/helpers.ts";
-import { startProject } from "../../testing/project.ts";
-import { parseSyncStatus } from "../../testing/published_contract.ts";
+import { leftOut, poll, test } from "../support/helpers.ts";
+import { startProject } from "../support/project.ts";
+import { parseSyncStatus } from "../support/published_contract.ts";
 
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());

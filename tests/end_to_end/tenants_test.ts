@@ -1,8 +1,8 @@
 /** Tenant isolation: through the function, and through REST directly. */
 
 import assert from "node:assert/strict";
-import { jobId, poll, repeat, test } from "../../testing/helpers.ts";
-import { startProject } from "../../testing/project.ts";
+import { jobId, poll, repeat, test } from "../support/helpers.ts";
+import { startProject } from "../support/project.ts";
 
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());

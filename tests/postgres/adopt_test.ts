@@ -13,8 +13,8 @@ import { databaseServer, openDatabase } from "../../local/database.ts";
 import { apply, platform, seed } from "../../local/platform.ts";
 import { createDatabase } from "../../local/postgres_server.ts";
 import { startStack } from "../../local/stack.ts";
-import { leftOut, poll, test } from "../../testing/helpers.ts";
-import { deploy } from "../../testing/management_api.ts";
+import { leftOut, poll, test } from "../support/helpers.ts";
+import { deploy } from "../support/management_api.ts";
 
 const LIMIT_MS = 180_000;
 const server = databaseServer();

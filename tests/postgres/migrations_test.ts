@@ -11,7 +11,7 @@ import { supabase } from "../../local/commands.ts";
 import { databaseServer } from "../../local/database.ts";
 import { apply, migrations, platform, seed } from "../../local/platform.ts";
 import { createDatabase } from "../../local/postgres_server.ts";
-import { leftOut, test, until } from "../../testing/helpers.ts";
+import { leftOut, test, until } from "../support/helpers.ts";
 
 const server = databaseServer();
 if (server) await onServer(server);

@@ -9,8 +9,8 @@ import postgres from "postgres";
 import { databaseServer } from "../../local/database.ts";
 import { cleanEnvironment, pathOf } from "../../local/commands.ts";
 import { JWT_SECRET, PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
-import { TEST_AGENCIES } from "../../testing/project.ts";
-import { leftOut, test, until } from "../../testing/helpers.ts";
+import { TEST_AGENCIES } from "../support/project.ts";
+import { leftOut, test, until } from "../support/helpers.ts";
 
 const LIMIT_MS = 300_000;
 

@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { PUBLISHABLE_KEY } from "../local/stack.ts";
+import { PUBLISHABLE_KEY } from "../../local/stack.ts";
 import { parseErrorBody, parseSyncStatus } from "./published_contract.ts";
 
 /** Time as it is, also in tests with a clock of their own. */
@@ -50,7 +50,7 @@ export function leftOut(what: string, why: string): void {
 
 /** An example answer to the byte, as the specification has it; the id may be any. */
 async function example(name: string): Promise<string> {
-  const text = await Deno.readTextFile(new URL(`../examples/answers/${name}.json`, import.meta.url));
+  const text = await Deno.readTextFile(new URL(`../../examples/answers/${name}.json`, import.meta.url));
   return text.trim().replace(/"id": "[0-9a-f-]{36}"/, '"id": "uuid"');
 }
 

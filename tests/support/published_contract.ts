@@ -7,8 +7,8 @@
 
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
-import document from "../openapi.json" with { type: "json" };
-import type { ErrorBody, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
+import document from "../../docs/openapi.json" with { type: "json" };
+import type { ErrorBody, SyncStatus } from "../../supabase/functions/get-sync-status/types.ts";
 
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 addFormats.default(ajv);

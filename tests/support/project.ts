@@ -9,8 +9,8 @@
 import { jwtVerify } from "jose";
 import postgres from "postgres";
 import { z } from "zod";
-import { seed } from "../local/platform.ts";
-import { DEMO_PASSWORD, FUNCTION_PATH, JWT_SECRET, PUBLISHABLE_KEY, startStack } from "../local/stack.ts";
+import { seed } from "../../local/platform.ts";
+import { DEMO_PASSWORD, FUNCTION_PATH, JWT_SECRET, PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
 
 /** A user of the tests. */
 export interface Person {

@@ -9,8 +9,8 @@
 
 import { createContext, StrictMode, useContext, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
-import { Import } from "../examples/call/react.tsx";
-import { type SyncStatusView, useSyncStatus } from "../examples/react/use_sync_status.ts";
+import { Import } from "../../examples/call/react.tsx";
+import { type SyncStatusView, useSyncStatus } from "../../examples/react/use_sync_status.ts";
 
 function Page() {
   const [userId, setUserId] = useState<string | null>(null);

@@ -6,7 +6,7 @@
  */
 
 import type { ServerResponse } from "node:http";
-import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
+import type { Step } from "../../supabase/functions/get-sync-status/upstream.ts";
 import {
   answer,
   authError,

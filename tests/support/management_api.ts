@@ -6,7 +6,7 @@
  */
 
 import { join } from "node:path";
-import { supabase } from "../local/commands.ts";
+import { supabase } from "../../local/commands.ts";
 
 /** The reference of the one project that it knows. */
 const PROJECT_REF = "abcdefghijklmnopqrst";
