@@ -21,8 +21,9 @@ const METHODS = "GET, OPTIONS";
 /** Sent with every response, errors included; `X-Request-Id` comes with them. */
 export const HEADERS = {
   ...corsHeaders,
-  // functions-js sends x-region where a region is asked for; supabase-js's own list lacks it.
-  "Access-Control-Allow-Headers": `${corsHeaders["Access-Control-Allow-Headers"]}, x-region`,
+  // The star: monitoring SDKs and HTTP libraries add headers of their own. It does not cover
+  // `authorization` (Fetch standard, CORS-preflight fetch), so the list stays.
+  "Access-Control-Allow-Headers": `${corsHeaders["Access-Control-Allow-Headers"]}, *`,
   "Access-Control-Allow-Methods": METHODS,
   "Access-Control-Expose-Headers": "X-Request-Id",
   "Cache-Control": "no-store",
