@@ -100,8 +100,8 @@ async function main(): Promise<void> {
   const theirs = [...migrations, ...declared].filter((path) => !(path in noted));
   const sql = (await Promise.all(theirs.map((path) => read(project, path)))).join("\n");
   const created =
-    /\bcreate\s+table\s+(?:if\s+not\s+exists\s+)?(?:"?public"?\.)?"?(users|profiles|accounts|agencies|organizations)\b/gi;
-  const tables = new Set([...sql.matchAll(created)].map(([, name = ""]) => name.toLowerCase()));
+    /\bcreate\s+table\s+(?:if\s+not\s+exists\s+)?((?:\w+\.)?(?:users|profiles|accounts|agencies|organizations))\b/gi;
+  const tables = new Set([...sql.replaceAll('"', "").matchAll(created)].map(([, name]) => name));
 
   // Which first migration: that of an earlier run, or the one that is named now.
   const isNoted = (source: string) => migrations.some((path) => noted[path]?.source === source);

@@ -103,7 +103,7 @@ declare
 begin
   select string_agg(hole || E'\n  ' || remedy, E'\n') into holes from private.find_tenancy_holes();
   if holes is not null then
-    raise exception E'Users could choose their own agency. Apply these statements, or see docs/adopting.md, then apply this migration again.\n%', holes;
+    raise exception E'Users could choose their own agency. Put these statements at the top of this migration, then apply it again.\n%\n', holes;
   end if;
 end;
 $$;

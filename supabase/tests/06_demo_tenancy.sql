@@ -1,7 +1,7 @@
 -- The demo's users and agencies, and what find_tenancy_holes finds on them. A
 -- project that has such tables of its own does not get this file.
 begin;
-select plan(47);
+select plan(48);
 \ir helpers.psql
 
 insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
@@ -35,6 +35,7 @@ select pg_temp.sign_in('Ann');
 select results_eq('select id from public.users', $$values (pg_temp.id('Ann'))$$, 'A user reads their own row in users, no other');
 select results_eq('select id from public.agencies', $$values (pg_temp.id('One'))$$, 'A user reads their own agency, no other');
 select throws_ok($$insert into public.users (id) values (pg_temp.id('Ann'))$$, '42501', null, 'A user makes no user');
+select throws_ok($$update public.users set agency_id = pg_temp.id('Two')$$, '42501', null, 'A user joins no other agency');
 select throws_ok('delete from public.users', '42501', null, 'A user deletes no user');
 select throws_ok($$insert into public.agencies (name) values ('Mine')$$, '42501', null, 'A user makes no agency');
 select throws_ok($$update public.agencies set name = 'Mine'$$, '42501', null, 'A user renames no agency');
