@@ -55,7 +55,9 @@ async function run(sql: string): Promise<Assertion[]> {
     const [, not, name] = /^(not )?ok \d+ - (.*)$/.exec(line) ?? [];
     if (name === undefined) {
       // finish() says so if the number of assertions is not the one that was planned.
-      if (line.startsWith("# Looks like you planned")) assertions.push({ name: "keeps its plan", problem: line });
+      if (line.startsWith("# Looks like you planned")) {
+        assertions.push({ name: "keeps its plan", problem: line });
+      }
       continue;
     }
     const end = lines.findIndex((next, at) => at > index && !next.startsWith("#"));
