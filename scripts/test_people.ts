@@ -42,6 +42,8 @@ export const runningProject = z.object({
   secretKey: z.string().optional(),
   /** The password of the tests' users. */
   password: z.string(),
+  /** An adopted project's own people.psql. */
+  people: z.string().optional(),
   /** The owner's connection. */
   databaseUrl: z.url(),
   /** A secret that Auth accepts signatures of, if one is known. */
@@ -59,7 +61,7 @@ const answer = z.object({
 });
 
 /** What tests do with their people in a project; each method fails with Auth's or the database's own words. */
-export function peopleOf({ url, publishableKey, secretKey, password }: Access, sql: Sql) {
+export function peopleOf({ url, publishableKey, secretKey, password, people }: Access, sql: Sql) {
   const askAuth = async (path: string, email: string, key = publishableKey) => {
     const response = await fetch(`${url}/auth/v1/${path}`, {
       method: "POST",
@@ -80,7 +82,9 @@ export function peopleOf({ url, publishableKey, secretKey, password }: Access, s
   const read = (path: string) => Deno.readTextFile(pathOf(`../supabase/${path}`, import.meta.url));
   const call = async (statement: string, parameters: (string | null)[]) => {
     // The functions are of this session alone.
-    await sql(`do $do$ begin execute $people$${await read("tests/people.psql")}$people$; end; $do$`);
+    await sql(
+      `do $do$ begin execute $people$${people ?? await read("tests/people.psql")}$people$; end; $do$`,
+    );
     await sql(statement, parameters);
   };
 

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { decodeJwt, SignJWT } from "jose";
 import postgres from "postgres";
@@ -123,7 +124,10 @@ async function runTests(project: z.infer<typeof runningProject>): Promise<number
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ args: Deno.args, options: { "project-ref": { type: "string" } } });
+  const { values } = parseArgs({
+    options: { "project-ref": { type: "string" }, "people": { type: "string" } },
+    args: Deno.args,
+  });
   const parsed = variables.safeParse(Deno.env.toObject());
   if (!parsed.success) {
     throw new Refusal(`Set ${parsed.error.issues.map(({ path }) => path.join()).join(", ")}.`);
@@ -149,6 +153,8 @@ async function main(): Promise<number> {
       publishableKey: keys.SUPABASE_PUBLISHABLE_KEY,
       secretKey: keys.SUPABASE_SECRET_KEY,
       password: crypto.randomUUID(),
+      people: values.people &&
+        await Deno.readTextFile(resolve(Deno.env.get("INIT_CWD") ?? ".", values.people)),
       databaseUrl,
     };
     const people = peopleOf(
