@@ -192,7 +192,6 @@ async function runTests(project: z.infer<typeof projectVariable>): Promise<numbe
     "test",
     "--quiet",
     "--allow-all",
-    `--preload=${pathOf("../local/task_process.ts", import.meta.url)}`,
     pathOf("../tests/end_to_end/", import.meta.url),
   ], {
     env: { ...cleanEnvironment(), [PROJECT_VARIABLE]: JSON.stringify(project) },

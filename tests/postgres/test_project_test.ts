@@ -44,7 +44,6 @@ async function onServer(): Promise<void> {
       "run",
       "--quiet",
       "--allow-all",
-      `--preload=${pathOf("../../local/task_process.ts", import.meta.url)}`,
       pathOf("../../scripts/test_project.ts", import.meta.url),
       ...args,
     ], {
