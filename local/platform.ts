@@ -15,8 +15,8 @@ export interface Script {
   sql: string;
 }
 
-async function read(base: string | URL, path: string): Promise<Script> {
-  return { name: path, sql: await Deno.readTextFile(new URL(path, base)) };
+async function read(base: string | URL, path: string, name = path): Promise<Script> {
+  return { name, sql: await Deno.readTextFile(new URL(path, base)) };
 }
 
 /** What a Supabase project has before its first migration. */
@@ -31,7 +31,7 @@ export async function platform(): Promise<Script[]> {
 export async function migrations(): Promise<Script[]> {
   const files = await Array.fromAsync(Deno.readDir(new URL("migrations/", SUPABASE)));
   const names = files.map(({ name }) => name).filter((name) => name.endsWith(".sql")).sort();
-  return await Promise.all(names.map((name) => read(SUPABASE, `migrations/${name}`)));
+  return await Promise.all(names.map((name) => read(SUPABASE, `migrations/${name}`, name)));
 }
 
 /** The demo agencies, users and jobs. */
