@@ -108,8 +108,8 @@ async function embedded(): Promise<Database> {
 
 /**
  * Starts PGlite with the migrations and the seed. An image of its data folder
- * is kept for as long as they and the packages stay as they are: with one a
- * start takes 0.3 s, without one 1.6.
+ * is kept for as long as they and the packages stay as they are: a start from
+ * one is several times as quick.
  */
 async function connectionFromImage(): Promise<PgliteConnection> {
   const scripts = [...await project(), await seed()];
