@@ -1,41 +1,38 @@
 /**
  * The database of the local stack: PostgreSQL in WebAssembly (PGlite), or one
- * of its own on the server that DATABASE_URL names. All that differs between
- * the two is here.
+ * of its own on the server that DATABASE_URL names.
  *
  * @module
  */
 
+import { createHash } from "node:crypto";
 import { createPgliteConnection, type PgliteConnection } from "@supabase/lite/pglite";
 import { createPostgresConnection, type PostgresConnection } from "@supabase/lite/postgres";
 import postgres from "postgres";
 import { pathOf } from "./commands.ts";
-import { apply, project, type Script, seed } from "./platform.ts";
+import { apply, project, seed } from "./platform.ts";
 import { createDatabase } from "./postgres_server.ts";
 
 /** A database with the migrations and the seed. */
 export interface Database {
-  /** Its address, where it is on a server. */
+  /** Its address, if it is on a server. */
   url?: string;
   /** What @supabase/lite works on. */
   connection: PgliteConnection | PostgresConnection;
-  /**
-   * How many polls it bears at once on a machine a quarter as quick as usual,
-   * within the function's deadline of 8 s.
-   */
+  /** How many polls it answers at once within the function's deadline, on a slow machine too. */
   pollsInFlight: number;
-  /** Runs what uses the connection: one task after the other where there is but one session. */
+  /** Runs what uses the connection: one task after the other if there is but one session. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
   /** Runs one statement as the owner, in turn with all else. */
   query(statement: string, parameters?: unknown[]): Promise<unknown[]>;
-  /** Ends it, and takes away what was made on a server. */
+  /** Ends it; one that was made on a server is dropped. */
   stop(): Promise<void>;
 }
 
 /**
- * The PostgreSQL server that DATABASE_URL names; undefined where it names none.
+ * The PostgreSQL server that DATABASE_URL names, a throw-away one; undefined if it names none.
  *
- * @throws {Error} with one sentence where it names something else
+ * @throws {Error} with one sentence if it names something else
  */
 export function databaseServer(): string | undefined {
   const server = Deno.env.get("DATABASE_URL");
@@ -66,17 +63,14 @@ function withOwnGrants<Connection extends object>(connection: Connection): Conne
 async function onServer(server: string): Promise<Database> {
   const { url, drop } = await createDatabase(server);
   const database = openDatabase(url);
-  const stop = async () => {
-    await database.stop();
-    await drop();
+  await apply([...await project(), await seed()], database.run);
+  return {
+    ...database,
+    async stop() {
+      await database.stop();
+      await drop();
+    },
   };
-  try {
-    await apply([...await project(), await seed()], database.run);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return { ...database, stop };
 }
 
 /** Opens a database that is there already, with all that a project needs, as its owner. */
@@ -113,68 +107,31 @@ async function embedded(): Promise<Database> {
 }
 
 /**
- * Starts PGlite with the migrations and the seed from an image of its data
- * folder, which is made once for as long as they stay as they are: that saves
- * most of the time that a start takes.
+ * Starts PGlite with the migrations and the seed. An image of its data folder
+ * is kept for as long as they and the packages stay as they are: a start from
+ * one is several times as quick.
  */
 async function connectionFromImage(): Promise<PgliteConnection> {
   const scripts = [...await project(), await seed()];
-  const file = pathOf(`../.cache/${await nameOf(scripts)}`, import.meta.url);
-  const image = await readImage(file);
-  const connection = await createPgliteConnection(
-    image ? { pgliteOptions: { loadDataDir: new Blob([image]) } } : {},
-  );
-  if (image) return connection;
-  try {
-    await apply(scripts, (sql) => connection.driver.exec(sql));
-  } catch (error) {
-    await connection.close();
-    throw error;
-  }
-  await writeImage(file, new Uint8Array(await (await connection.driver.dumpDataDir("gzip")).arrayBuffer()));
-  return connection;
-}
-
-const sha256 = async (bytes: Uint8Array<ArrayBuffer>) =>
-  new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-
-/** The name of the image of what these scripts make, by the versions of all packages. */
-async function nameOf(scripts: Script[]): Promise<string> {
-  const versions = await Deno.readTextFile(new URL("../deno.lock", import.meta.url));
-  const made = [versions, ...scripts.map(({ sql }) => sql)].join("\n");
-  return `${(await sha256(new TextEncoder().encode(made))).toHex()}.image`;
-}
-
-/** Reads an image, which begins with its own checksum; undefined where there is none, or it is damaged. */
-async function readImage(file: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  try {
-    const bytes = await Deno.readFile(file);
-    const [checksum, image] = [bytes.slice(0, 32), bytes.slice(32)];
-    return (await sha256(image)).toHex() === checksum.toHex() ? image : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Writes an image in the place of older ones; without a folder to write to, the next start takes longer. */
-async function writeImage(file: string, image: Uint8Array<ArrayBuffer>): Promise<void> {
+  const packages = await Deno.readTextFile(new URL("../deno.lock", import.meta.url));
+  const made = createHash("sha256").update([packages, ...scripts.map(({ sql }) => sql)].join("\n"));
   const folder = pathOf("../.cache/", import.meta.url);
-  const unfinished = `${file}.${crypto.randomUUID()}`;
+  const file = `${folder}${made.digest("hex")}.image`;
+  const image = await Deno.readFile(file).catch(() => undefined);
+  if (image) return await createPgliteConnection({ pgliteOptions: { loadDataDir: new Blob([image]) } });
+
+  const connection = await createPgliteConnection({});
+  await apply(scripts, (sql) => connection.driver.exec(sql));
   try {
     await Deno.mkdir(folder, { recursive: true });
-    for await (const { name } of Deno.readDir(folder)) {
-      // What was written within the hour may be under way in another process.
-      const { mtime } = await Deno.stat(folder + name);
-      if (Date.now() - (mtime?.getTime() ?? 0) > 3_600_000) {
-        await Deno.remove(folder + name, { recursive: true });
-      }
-    }
-    await Deno.writeFile(unfinished, new Blob([await sha256(image), image]).stream());
-    // Who looks for an image at the same time finds a whole one or none.
+    const unfinished = `${file}.${crypto.randomUUID()}`;
+    await Deno.writeFile(unfinished, (await connection.driver.dumpDataDir("gzip")).stream());
+    // Another process that looks for it finds a whole one or none.
     await Deno.rename(unfinished, file);
   } catch {
-    await Deno.remove(unfinished).catch(() => {});
+    // Without a folder to write to, the next start takes as long.
   }
+  return connection;
 }
 
 /**

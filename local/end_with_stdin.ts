@@ -1,9 +1,4 @@
-/**
- * Preloaded into a process, keeps it from outliving the one that started it:
- * that one holds the other end of stdin, and closes it by ending, however it ends.
- *
- * @module
- */
+/** Preloaded into a process, ends it with the one that started it, which holds the other end of stdin. */
 
 // Not before the main module has been loaded: Deno waits for whatever a preloaded one has begun.
 addEventListener("load", async () => {

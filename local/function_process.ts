@@ -1,20 +1,11 @@
-/**
- * The function as a process of its own, started as the Supabase runtime starts
- * it: from environment variables, with only the permissions it needs.
- *
- * @module
- */
+/** The function as a process of its own, with only the permissions it needs. */
 
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { z } from "zod";
 import { cleanEnvironment, pathOf } from "./commands.ts";
 
-const ROOT = new URL("..", import.meta.url).href;
 const GET_SYNC_STATUS = new URL("../supabase/functions/get-sync-status/index.ts", import.meta.url);
-
-/** How long it may take to start, and to end when it is told to, in milliseconds. */
-const START_MS = 60_000;
-const STOP_MS = 5_000;
 
 /** All that the function needs: its upstream's network, and these variables of its environment. */
 const PERMISSIONS = [
@@ -22,25 +13,15 @@ const PERMISSIONS = [
   "--allow-env=SUPABASE_URL,SUPABASE_PUBLISHABLE_KEYS,SUPABASE_PUBLISHABLE_KEY,SUPABASE_ANON_KEY",
 ];
 
-/** The function as the platform has it, where the tests are to start that one. */
-export interface PlatformFunction {
-  /** The Deno to run it on. */
-  deno: string;
-  /** Its own deno.json. */
-  config: string;
-  entrypoint: string;
-}
-
-/** How `deno task test:platform` names that function to the tests. */
+/** Here `deno task test:platform` names another Deno, deno.json and entrypoint for all tests, as JSON. */
 export const PLATFORM_VARIABLE = "TEST_PLATFORM_FUNCTION";
+const platformFunction = z.object({ deno: z.string(), config: z.string(), entrypoint: z.string() });
+export type PlatformFunction = z.infer<typeof platformFunction>;
 
-/** A running function. */
+/** A running function: its address, its process id, and all lines it has written so far. */
 export interface FunctionProcess {
-  /** Where it answers. */
   url: string;
-  /** Its process id. */
   pid: number;
-  /** All lines it has written so far. */
   output: string[];
   /** Ends it and waits until it is gone. */
   stop(): Promise<void>;
@@ -48,12 +29,13 @@ export interface FunctionProcess {
 
 /**
  * Starts the function on a free port of 127.0.0.1 and waits until it listens.
+ * It ends with this process, however that ends.
  *
- * @param options.env the environment it is given
+ * @param options.env its environment, beside the caller's {@link cleanEnvironment}
  * @param options.entrypoint another function to start in its place
  * @param options.permissions what it may do, as flags of `deno run`
  * @param options.onLine called with each line that it writes
- * @throws {Error} with the function's own words when it ends before it listens
+ * @throws {Error} with the function's own words if it ends before it listens
  */
 export async function startFunction(
   { env, entrypoint = GET_SYNC_STATUS, permissions = PERMISSIONS, onLine }: {
@@ -63,16 +45,17 @@ export async function startFunction(
     onLine?: (line: string) => void;
   },
 ): Promise<FunctionProcess> {
-  const [command, ...args] = commandFor(entrypoint);
-  const child = spawn(command, [...args.slice(0, -1), ...permissions, ...args.slice(-1)], {
-    // The caller's own Supabase variables must not leak into what is tested.
+  const named = entrypoint === GET_SYNC_STATUS ? Deno.env.get(PLATFORM_VARIABLE) : undefined;
+  const platform = named ? platformFunction.parse(JSON.parse(named)) : undefined;
+  const args = platform
+    ? ["--no-lock", "--config", platform.config, ...permissions, platform.entrypoint]
+    : [`--preload=${pathOf("end_with_stdin.ts", import.meta.url)}`, ...permissions, entrypoint.href];
+  const child = spawn(platform?.deno ?? Deno.execPath(), ["run", "--no-prompt", ...args], {
     env: { ...cleanEnvironment(), ...env, DENO_SERVE_ADDRESS: "tcp:127.0.0.1:0", NO_COLOR: "1" },
-    stdio: ["pipe", "pipe", "pipe"],
   });
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
 
   const output: string[] = [];
-  let tooLate: ReturnType<typeof setTimeout> | undefined;
   const url = await new Promise<string>((resolve, reject) => {
     for (const input of [child.stdout, child.stderr]) {
       createInterface({ input }).on("line", (line) => {
@@ -82,40 +65,15 @@ export async function startFunction(
         else onLine?.(line);
       });
     }
-    child.once("close", () => reject(new Error(output.join("\n"))));
-    tooLate = setTimeout(() => {
-      child.kill("SIGKILL");
-      reject(new Error(`The function did not listen within ${START_MS / 1_000} s: ${output.join("\n")}`));
-    }, START_MS);
-  }).finally(() => clearTimeout(tooLate));
-
+    void ended.then(() => reject(new Error(output.join("\n"))));
+  });
   return {
     url,
     pid: child.pid ?? 0,
     output,
     async stop() {
-      child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+      child.kill("SIGKILL");
       await ended;
-      clearTimeout(timer);
     },
   };
-}
-
-/** The command that runs a function, up to its entrypoint. */
-function commandFor(entrypoint: URL): [string, ...string[]] {
-  const platform = Deno.env.get(PLATFORM_VARIABLE);
-  if (platform && entrypoint === GET_SYNC_STATUS) {
-    const { deno, config, entrypoint }: PlatformFunction = JSON.parse(platform);
-    return [deno, "run", "--no-prompt", "--no-lock", "--config", config, entrypoint];
-  }
-  return [
-    Deno.execPath(),
-    "run",
-    "--no-prompt",
-    // The versions here are locked; another project's are its own.
-    ...(entrypoint.href.startsWith(ROOT) ? [] : ["--no-lock"]),
-    `--preload=${pathOf("end_with_stdin.ts", import.meta.url)}`,
-    entrypoint.href,
-  ];
 }

@@ -1,6 +1,19 @@
--- What a Supabase project has before its first migration: default privileges,
--- and the parts of schema auth that migrations, policies and the seed rely on.
--- It runs after the API roles and the auth tables have been made.
+-- What a Supabase project has before its first migration: the roles of its API,
+-- default privileges, and the parts of schema auth that migrations, policies and
+-- the seed rely on. It runs after the auth tables have been made.
+
+do $$
+begin
+  create role anon          nologin noinherit;
+  create role authenticated nologin noinherit;
+  create role service_role  nologin noinherit bypassrls;
+  create role authenticator login   noinherit;
+  grant anon, authenticated, service_role to authenticator;
+exception
+  -- Roles belong to the whole server: they are there already, or another test makes them at the same time.
+  when duplicate_object or unique_violation then null;
+end;
+$$;
 
 grant usage on schema public, auth to anon, authenticated, service_role;
 

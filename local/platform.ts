@@ -19,25 +19,18 @@ async function read(base: string | URL, path: string, name = path): Promise<Scri
   return { name, sql: await Deno.readTextFile(new URL(path, base)) };
 }
 
-/** The roles of Supabase's API, which belong to the whole server. */
-export function roles(): Promise<Script> {
-  return read(import.meta.url, "roles.sql", "local/roles.sql");
-}
-
-/** What a Supabase project has before its first migration, where the roles are there. */
+/** What a Supabase project has before its first migration. */
 export async function platform(): Promise<Script[]> {
   return [
     { name: "the auth tables of @supabase/lite", sql: getAuthSchemaSql() + SUPABASE_AUTH_HELPERS_SQL },
-    await read(import.meta.url, "platform.sql", "local/platform.sql"),
+    await read(import.meta.url, "platform.sql"),
   ];
 }
 
 /** The migrations in the order of their names. */
 export async function migrations(): Promise<Script[]> {
-  const names = (await Array.fromAsync(Deno.readDir(new URL("migrations/", SUPABASE))))
-    .map(({ name }) => name)
-    .filter((name) => name.endsWith(".sql"))
-    .sort();
+  const files = await Array.fromAsync(Deno.readDir(new URL("migrations/", SUPABASE)));
+  const names = files.map(({ name }) => name).filter((name) => name.endsWith(".sql")).sort();
   return await Promise.all(names.map((name) => read(SUPABASE, `migrations/${name}`, name)));
 }
 
@@ -48,13 +41,13 @@ export function seed(): Promise<Script> {
 
 /** All that an empty database needs to be one of this project. */
 export async function project(): Promise<Script[]> {
-  return [await roles(), ...await platform(), ...await migrations()];
+  return [...await platform(), ...await migrations()];
 }
 
 /**
  * Runs scripts one after the other.
  *
- * @throws {Error} with one sentence that names the script which the database refused
+ * @throws {Error} with one sentence that names the script that the database refused
  */
 export async function apply(scripts: Script[], run: (sql: string) => Promise<unknown>): Promise<void> {
   for (const { name, sql } of scripts) {

@@ -22,9 +22,6 @@ export const JWT_SECRET = "local-stack-jwt-secret-with-at-least-32-characters";
 /** The password of every demo user in seed.sql. */
 export const DEMO_PASSWORD = "sync-status-demo";
 
-/** How long requests that are under way may hold up the end, in milliseconds. */
-const STOP_MS = 10_000;
-
 /** A running stack. */
 export interface Stack {
   /** The address of the project, for example `http://127.0.0.1:54321`. */
@@ -32,12 +29,10 @@ export interface Stack {
   /** The function's address behind it. */
   functionUrl: string;
   function: FunctionProcess;
-  /** The address of its database, where that is on a server. */
+  /** The address of its database, if that is on a server. */
   databaseUrl?: string;
-  /** How many polls it bears at once on a machine a quarter as quick as usual. */
+  /** How many polls it answers at once within the function's deadline, on a slow machine too. */
   pollsInFlight: number;
-  /** Starts the function anew where it was stopped. */
-  restartFunction(): Promise<void>;
   /** Runs one statement as the owner of the database, in turn with the requests. */
   sql<Row extends Record<string, unknown>>(query: string, parameters?: unknown[]): Promise<Row[]>;
   /** Signs a user in at Auth and gives the access token. */
@@ -48,11 +43,11 @@ export interface Stack {
 /**
  * Starts the stack: database, migrations, seed, Auth, REST and the function.
  *
- * @param options.database another database than the one that this project makes
+ * @param options.database makes another database than {@link startDatabase}
  * @param options.entrypoint another function than this project's
  * @param options.port the port on 127.0.0.1; 0 for a free one
  * @param options.watch restart the function when one of its files changes
- * @param options.say told what is being done
+ * @param options.say called with what is being done
  * @param options.onFunctionLine called with each line that the function writes
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
@@ -76,17 +71,31 @@ export async function startStack(
   let database: Database | undefined;
   let running: Promise<FunctionProcess> | undefined;
   let rest: ((request: Request) => Promise<Response>) | undefined;
+  let watcher: Deno.FsWatcher | undefined;
 
   // Listen first: a taken port is the one thing that goes wrong, and it should show at once.
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
-    if (pathname === FUNCTION_PATH) return await forward(request, running);
+    if (`${pathname}/`.startsWith(`${FUNCTION_PATH}/`)) return await forward(request, running);
     if (/^\/(auth|rest)\/v1\//.test(pathname) && rest) {
-      return request.method === "OPTIONS" ? preflightOf(request) : forAnyOrigin(await rest(request));
+      return forAnyOrigin(request.method === "OPTIONS" ? answerPreflight(request) : await rest(request));
     }
     return Response.json({ message: "no such path" }, { status: 404 });
   });
   const url = `http://127.0.0.1:${server.addr.port}`;
+
+  const start = () =>
+    startFunction({
+      env: { SUPABASE_URL: url, SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }) },
+      entrypoint,
+      onLine: onFunctionLine,
+    });
+  const stop = async () => {
+    watcher?.close();
+    await running?.then(({ stop }) => stop(), () => {});
+    await server.shutdown();
+    await database?.stop();
+  };
 
   try {
     const where = databaseServer() ? "on the server that DATABASE_URL names" : "in WebAssembly";
@@ -103,28 +112,19 @@ export async function startStack(
         secret_key: SECRET_KEY,
       },
     });
-    rest = async (request) => {
-      const response = await inTurn(() => app.fetch(request, { peerAddress: "127.0.0.1" }));
-      return refusesAlgorithm(request, response) ? badJwt() : response;
-    };
+    rest = async (request) =>
+      refuseAlgorithm(request, await inTurn(() => app.fetch(request, { peerAddress: "127.0.0.1" })));
 
     say("Starting the function …");
-    const start = () =>
-      startFunction({
-        env: { SUPABASE_URL: url, SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }) },
-        entrypoint,
-        onLine: onFunctionLine,
-      });
     let started = await (running = start());
-    const restartFunction = async () => {
-      await started.stop();
-      running = start();
-      // Whoever asks meanwhile waits for it; that it did not start is theirs to say, too.
-      running.catch(() => {});
-      started = await running;
-    };
-    const watcher = watch ? onChange(FUNCTION_FOLDER, restartFunction, say) : undefined;
-
+    if (watch) {
+      watcher = onChange(FUNCTION_FOLDER, async () => {
+        // Whoever asks meanwhile waits for the new one.
+        running = Promise.resolve(running).then((old) => old?.stop(), () => {}).then(start);
+        started = await running;
+        say("The function has changed: started again.");
+      });
+    }
     return {
       url,
       functionUrl: url + FUNCTION_PATH,
@@ -133,85 +133,55 @@ export async function startStack(
       get function() {
         return started;
       },
-      restartFunction,
       sql: async (statement, parameters) => await query(statement, parameters) as never[],
       signIn: (email, password = DEMO_PASSWORD) => signIn(url, email, password),
-      async stop() {
-        watcher?.close();
-        await running?.then(({ stop }) => stop(), () => {});
-        await inTime(server.shutdown());
-        await database?.stop();
-      },
+      stop,
     };
   } catch (error) {
-    await running?.then(({ stop }) => stop(), () => {});
-    await server.shutdown();
-    await database?.stop();
+    await stop();
     throw error;
   }
 }
 
-/** Waits for what may hang where something else has gone wrong. */
-async function inTime(ending: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const tooLate = new Promise<void>((resolve) => timer = setTimeout(resolve, STOP_MS));
-  await Promise.race([ending, tooLate]);
-  clearTimeout(timer);
-}
-
-/**
- * Restarts the function when a file of its folder has changed and for a moment
- * no other has: one restart at a time, and once more after the last change.
- */
-function onChange(folder: string, restart: () => Promise<void>, say: (what: string) => void): Deno.FsWatcher {
+/** Reports when a file of a folder has changed, and for a moment no other has. */
+function onChange(folder: string, report: () => Promise<void>): Deno.FsWatcher {
   const watcher = Deno.watchFs(folder);
-  let changes = 0;
-  let last = Promise.resolve();
-  const restartFor = async (change: number) => {
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    if (change !== changes) return;
-    // A function that does not start has said why, and starts after the next change.
-    await restart().then(() => say("The function has changed: started again."), () => {});
-  };
+  let timer: ReturnType<typeof setTimeout> | undefined;
   void (async () => {
     for await (const { kind } of watcher) {
       if (kind === "access") continue;
-      const change = ++changes;
-      last = last.then(() => restartFor(change));
+      clearTimeout(timer);
+      // A function that does not start has said why, and starts after the next change.
+      timer = setTimeout(() => report().catch(() => {}), 200);
     }
+    clearTimeout(timer);
   })();
   return watcher;
 }
 
 /** Allows a browser what it asks for, as the platform's gateway does before Auth and REST. */
-function preflightOf(request: Request): Response {
-  return forAnyOrigin(
-    new Response(null, {
-      status: 204,
-      headers: {
-        "Access-Control-Allow-Methods": "GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS",
-        "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers") ?? "*",
-        "Access-Control-Max-Age": "3600",
-      },
-    }),
-  );
+function answerPreflight(request: Request): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "Access-Control-Allow-Methods": "GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS",
+      "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers") ?? "*",
+      "Access-Control-Max-Age": "3600",
+    },
+  });
 }
 
 /**
- * Whether Auth was sent a token whose algorithm lite does not know: lite takes
- * it for no token at all, where Auth refuses it (supabase/auth, internal/api/auth.go).
+ * Refuses a token whose algorithm lite does not know, as Auth does
+ * (supabase/auth, internal/api/auth.go): lite takes it for no token at all.
  */
-function refusesAlgorithm(request: Request, response: Response): boolean {
-  return new URL(request.url).pathname === "/auth/v1/user" && response.status === 401 &&
-    /^Bearer [\w-]+\.[\w-]+\.[\w-]+$/.test(request.headers.get("Authorization") ?? "");
-}
-
-function badJwt(): Response {
-  const code = "bad_jwt";
-  return Response.json({ code, message: "invalid JWT" }, {
-    status: 403,
-    headers: { "X-Sb-Error-Code": code, "X-Supabase-Api-Version": "2024-01-01" },
-  });
+function refuseAlgorithm(request: Request, response: Response): Response {
+  const hasToken = /^Bearer [\w-]+\.[\w-]+\.[\w-]+$/.test(request.headers.get("Authorization") ?? "");
+  if (new URL(request.url).pathname !== "/auth/v1/user" || response.status !== 401 || !hasToken) {
+    return response;
+  }
+  const headers = { "X-Sb-Error-Code": "bad_jwt", "X-Supabase-Api-Version": "2024-01-01" };
+  return Response.json({ code: "bad_jwt", message: "invalid JWT" }, { status: 403, headers });
 }
 
 /** Lets every origin read a response, as that gateway does. */
@@ -221,23 +191,27 @@ function forAnyOrigin(response: Response): Response {
   return readable;
 }
 
-/** Hands a request on to the function as a gateway does, when it has started. */
+/**
+ * Hands a request on to the function as the platform's gateway does, once it has started.
+ *
+ * fetch refuses TRACE, and sends `get` as GET. PATCH stands for both: the
+ * function has one answer for all methods that it does not know.
+ */
 async function forward(request: Request, running: Promise<FunctionProcess> | undefined): Promise<Response> {
   const { pathname, search } = new URL(request.url);
+  const { headers, body, signal } = request;
+  const method = /^(?!TRACE$)[A-Z]+$/.test(request.method) ? request.method : "PATCH";
   try {
     const functionProcess = await running;
-    if (!functionProcess) throw new Error("it has not been started");
-    return await fetch(functionProcess.url + pathname + search, {
-      method: request.method,
-      headers: request.headers,
-      body: request.body,
-      redirect: "manual",
-      signal: request.signal,
-    });
+    if (functionProcess) {
+      const address = functionProcess.url + pathname + search;
+      return await fetch(address, { method, headers, body, redirect: "manual", signal });
+    }
   } catch {
-    const message = "The function is not running. The terminal of `task dev` says why.";
-    return forAnyOrigin(Response.json({ message }, { status: 503 }));
+    // It did not start, or it has ended.
   }
+  const message = "The function is not running. The terminal of `task dev` says why.";
+  return forAnyOrigin(Response.json({ message }, { status: 503 }));
 }
 
 async function signIn(url: string, email: string, password: string): Promise<string> {

@@ -55,7 +55,6 @@ try {
     "--quiet",
     "--allow-all",
     "--parallel",
-    `--preload=${pathOf("../local/task_process.ts", import.meta.url)}`,
     ...TESTS.map((name) => join(ROOT, "tests", name)),
   ], {
     env: { ...cleanEnvironment(), [PLATFORM_VARIABLE]: JSON.stringify(platformFunction) },

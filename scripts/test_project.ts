@@ -112,9 +112,8 @@ async function removeTestRows(sql: postgres.TransactionSql, tenants: string): Pr
 
 /** Runs the tests to their end, or to an interruption; gives the exit code. */
 async function runTests(project: z.infer<typeof runningProject>): Promise<number> {
-  const preload = `--preload=${pathOf("../local/task_process.ts", import.meta.url)}`;
   const tests = new Deno.Command(Deno.execPath(), {
-    args: ["test", "--quiet", "--allow-all", preload, pathOf("../tests/end_to_end/", import.meta.url)],
+    args: ["test", "--quiet", "--allow-all", pathOf("../tests/end_to_end/", import.meta.url)],
     env: { ...cleanEnvironment(), TEST_PROJECT: JSON.stringify(project) },
     clearEnv: true,
   }).spawn();

@@ -36,9 +36,8 @@ async function onServer(): Promise<void> {
     );
   };
   const start = (changes: Record<string, string> = {}, ...args: string[]) => {
-    const preload = `--preload=${pathOf("../../local/task_process.ts", import.meta.url)}`;
     const script = pathOf("../../scripts/test_project.ts", import.meta.url);
-    const child = spawn(Deno.execPath(), ["run", "--quiet", "--allow-all", preload, script, ...args], {
+    const child = spawn(Deno.execPath(), ["run", "--quiet", "--allow-all", script, ...args], {
       env: {
         ...cleanEnvironment(),
         NO_COLOR: "1",
