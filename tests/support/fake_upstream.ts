@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net";
 import { SignJWT } from "jose";
 import ACTIVE from "../../examples/answers/active.json" with { type: "json" };
 import IDLE from "../../examples/answers/idle.json" with { type: "json" };
+import { type FunctionProcess, startFunction } from "../../local/function_process.ts";
 import type { Step } from "../../supabase/functions/get-sync-status/upstream.ts";
 
 export const USER = "b0000000-0000-4000-8000-000000000001";
@@ -58,7 +59,6 @@ export function send(responder: Responder, response: ServerResponse, request: In
 /** An error as Auth writes it for API version 2024-01-01. */
 export function authError(status: number, code: string): Reply {
   return answer(status, JSON.stringify({ code, message: `Auth says ${code}` }), {
-    "Content-Type": "application/json",
     "X-Supabase-Api-Version": "2024-01-01",
     "X-Sb-Error-Code": code,
   });
@@ -66,10 +66,8 @@ export function authError(status: number, code: string): Reply {
 
 /** An error as PostgREST writes it. */
 export function postgrestError(status: number, code: string): Reply {
-  return answer(
-    status,
-    JSON.stringify({ code, details: null, hint: null, message: `PostgREST says ${code}` }),
-  );
+  const error = { code, details: null, hint: null, message: `PostgREST says ${code}` };
+  return answer(status, JSON.stringify(error));
 }
 
 /** A job's instants as PostgREST writes them. */
@@ -103,26 +101,19 @@ export function rows(...values: unknown[]): Reply {
 }
 
 /** A user as Auth writes one. */
-export function authUser(id: string): Reply {
-  return answer(
-    200,
-    JSON.stringify({
-      id,
-      aud: "authenticated",
-      role: "authenticated",
-      email: "importing@example.com",
-      email_confirmed_at: "2025-01-01T00:00:00.000000Z",
-      phone: "",
-      last_sign_in_at: "2025-03-15T09:00:00.123456Z",
-      app_metadata: { provider: "email", providers: ["email"] },
-      user_metadata: {},
-      identities: [],
-      created_at: "2025-01-01T00:00:00.000000Z",
-      updated_at: "2025-03-15T09:00:00.123456Z",
-      is_anonymous: false,
-    }),
-    { "Content-Type": "application/json", "X-Supabase-Api-Version": "2024-01-01" },
-  );
+export function authUser(id: string, claims: Record<string, unknown> = {}): Reply {
+  const user = {
+    id,
+    aud: "authenticated",
+    role: "authenticated",
+    email: "importing@example.com",
+    email_confirmed_at: "2025-01-01T00:00:00.000000Z",
+    app_metadata: { provider: "email", providers: ["email"] },
+    user_metadata: {},
+    created_at: "2025-01-01T00:00:00.000000Z",
+    ...claims,
+  };
+  return answer(200, JSON.stringify(user), { "X-Supabase-Api-Version": "2024-01-01" });
 }
 
 /** How each upstream request is answered when nothing is wrong and a job is active. */
@@ -182,4 +173,15 @@ export async function startFakeUpstream(): Promise<FakeUpstream> {
     },
   };
   return fake;
+}
+
+/** Starts the function on a fake upstream; both end with the tests of the file. */
+export async function startFunctionOnFake(): Promise<{ upstream: FakeUpstream; fn: FunctionProcess }> {
+  const upstream = await startFakeUpstream();
+  const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
+  Deno.test.afterAll(async () => {
+    await fn.stop();
+    await upstream.stop();
+  });
+  return { upstream, fn };
 }

@@ -23,9 +23,11 @@ export const STEPS = ["auth.getUser", "users", "get_active_sync_job", "historica
 export interface Fault {
   name: string;
   at(step: Step): Responder;
-  /** 200 where the answer is right in spite of it. */
+  /** 200 if the answer is right in spite of it. */
   expected: 200 | 500;
-  /** The step that the log names, where that is not the one at fault. */
+  /** It gave no answer at all, so the step is asked once more. */
+  repeated?: true;
+  /** The step that the log names, if that is not the one at fault. */
   seenAt?: Partial<Record<Step, Step>>;
 }
 
@@ -50,7 +52,7 @@ export const AUTH_ERRORS: { status: number; code: string; verdict: 401 | 500; re
     reason: "the session is over; today on a refresh alone",
   },
   { status: 400, code: "validation_failed", verdict: 401, reason: "the token names no audience" },
-  { status: 401, code: "no_authorization", verdict: 500, reason: "the header was taken off on the way" },
+  { status: 401, code: "no_authorization", verdict: 500, reason: "the header was removed on the way" },
   { status: 403, code: "not_admin", verdict: 500, reason: "that is asked on other paths alone" },
   { status: 409, code: "conflict", verdict: 500, reason: "the database was busy" },
   { status: 429, code: "over_request_rate_limit", verdict: 500, reason: "too many requests" },
@@ -92,6 +94,7 @@ export const FAULTS: Fault[] = [
     name: "a connection that closes without an answer",
     at: () => (response) => response.destroy(),
     expected: 500,
+    repeated: true,
   },
   {
     name: "a connection that breaks in the middle of the body",

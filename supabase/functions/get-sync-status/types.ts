@@ -32,7 +32,7 @@ type WholeNumber = number;
 interface Job<Status extends ActiveStatus | FinishedStatus> {
   /**
    * @format uuid
-   * @pattern ^[0-9a-f-]{36}$
+   * @pattern ^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$
    */
   id: string;
   status: Status;
@@ -65,17 +65,14 @@ export interface RecentJob extends Job<FinishedStatus> {
 }
 
 /** A job is pending or in progress. */
-export interface ActiveSync {
-  active: true;
-  job: ActiveJob;
-}
+export type ActiveSync = { active: true; job: ActiveJob };
 
 /** No job is pending or in progress. */
-export interface IdleSync {
+export type IdleSync = {
   active: false;
   /** The most recent finished job; null if the agency never had one. */
   recent_job: RecentJob | null;
-}
+};
 
 /** The body of a 200. */
 export type SyncStatus = ActiveSync | IdleSync;
