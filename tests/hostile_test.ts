@@ -4,25 +4,11 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { z } from "zod";
-import { startFunction } from "../local/function_process.ts";
-import { timestamp } from "../supabase/functions/get-sync-status/contract.ts";
-import {
-  ACTIVE_ROW,
-  KEY,
-  RECENT_ROW,
-  rows,
-  startFakeUpstream,
-  TOKEN,
-  USER,
-} from "./support/fake_upstream.ts";
+import { readTimestamp } from "../supabase/functions/get-sync-status/contract.ts";
+import { ACTIVE_ROW, RECENT_ROW, rows, startFunctionOnFake, TOKEN, USER } from "./support/fake_upstream.ts";
 import { keepsContract, poll, test } from "./support/helpers.ts";
 
-const upstream = await startFakeUpstream();
-const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
-Deno.test.afterAll(async () => {
-  await fn.stop();
-  await upstream.stop();
-});
+const { upstream, fn } = await startFunctionOnFake();
 
 const seed = z.coerce.number().int().parse(Deno.env.get("FC_SEED") || Date.now() % 2 ** 31);
 
@@ -45,18 +31,12 @@ const headerValue = fc.string({
   maxLength: 200,
 });
 
-const base64url = (text: string) =>
-  btoa(String.fromCharCode(...new TextEncoder().encode(text))).replaceAll("+", "-").replaceAll("/", "_")
-    .replaceAll("=", "");
-
 /** The subject of a token, decoded by other code than the function's. */
-const subOf = (token: string) =>
+const readSub = (token: string) =>
   JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()).sub;
 
 async function asks401(authorization: string): Promise<void> {
-  const { status } = await keepsContract(
-    await fetch(fn.url, { headers: { "Authorization": authorization } }),
-  );
+  const { status } = await keepsContract(await fetch(fn.url, { headers: { authorization } }));
   assert.equal(status, 401);
   assert.deepEqual(upstream.requests, [], "no upstream request was sent");
 }
@@ -79,11 +59,11 @@ holds(
   "GET answers 401 to any JWT whose sub is no UUID, without an upstream request",
   3_000,
   fc.oneof(fc.jsonValue(), fc.record({ sub: fc.jsonValue(), role: fc.constant("authenticated") })),
-  (payload) => asks401(`Bearer e30.${base64url(JSON.stringify(payload))}.c2ln`),
+  (payload) => asks401(`Bearer e30.${Buffer.from(JSON.stringify(payload)).toString("base64url")}.c2ln`),
 );
 
 holds(
-  "GET never answers for another user where a token is changed in one character",
+  "GET never answers for another user if a token is changed in one character",
   1_000,
   fc.record({
     at: fc.nat({ max: TOKEN.length - 1 }),
@@ -92,8 +72,8 @@ holds(
   async ({ at, put }) => {
     const changed = `${TOKEN.slice(0, at)}${put}${TOKEN.slice(at + 1)}`;
     const { status } = await poll(fn.url, changed);
-    // The fake upstream verifies no signature and knows one user, so a 200 is right only where sub is unchanged.
-    if (status === 200) assert.equal(subOf(changed), USER);
+    // The fake upstream verifies no signature and knows one user, so a 200 is right only if sub is unchanged.
+    if (status === 200) assert.equal(readSub(changed), USER);
     else assert([401, 500].includes(status));
   },
 );
@@ -129,9 +109,7 @@ const nonsense = fc.oneof(
     0.5,
     1e300,
     "",
-    "NaN",
     "infinity",
-    "-infinity",
     "0044-03-15 00:00:00+00 BC",
     undefined,
   ),
@@ -150,7 +128,7 @@ function breaks(row: Record<string, unknown>) {
 }
 
 holds(
-  "GET answers 500 where one field of the active job breaks the contract",
+  "GET answers 500 if one field of the active job breaks the contract",
   1_000,
   breaks(ACTIVE_ROW),
   async ({ column, value }) => {
@@ -160,22 +138,20 @@ holds(
 );
 
 holds(
-  "GET answers 500 where one field of the finished job breaks the contract",
+  "GET answers 500 if one field of the finished job breaks the contract",
   1_000,
   breaks(RECENT_ROW),
   async ({ column, value }) => {
-    upstream.reset({
-      get_active_sync_job: rows(),
-      historical_sync_jobs: rows({ ...RECENT_ROW, [column]: value }),
-    });
+    const historical_sync_jobs = rows({ ...RECENT_ROW, [column]: value });
+    upstream.reset({ get_active_sync_job: rows(), historical_sync_jobs });
     assert.equal((await poll(fn.url, TOKEN)).status, 500);
   },
 );
 
-const pad = (number: number, width = 2) => String(number).padStart(width, "0");
+const pad = (number: number) => String(number).padStart(2, "0");
 
 holds(
-  "timestamp gives any form that PostgreSQL writes as the same instant in UTC",
+  "readTimestamp reads any form that PostgreSQL writes as the same instant in UTC",
   5_000,
   fc.record({
     second: fc.integer({
@@ -183,24 +159,29 @@ holds(
       max: Date.parse("9998-12-31T00:00:00Z") / 1000,
     }),
     micros: fc.oneof(fc.constant(0), fc.nat({ max: 999_999 })),
-    offsetMinutes: fc.oneof(
-      fc.integer({ min: -15, max: 15 }).map((hours) => hours * 60),
-      fc.integer({ min: -959, max: 959 }),
+    // In seconds; most are whole hours, and none is 16 hours or more.
+    offset: fc.oneof(
+      fc.integer({ min: -15, max: 15 }).map((hours) => hours * 3600),
+      fc.integer({ min: -959, max: 959 }).map((minutes) => minutes * 60),
+      fc.integer({ min: -57_599, max: 57_599 }),
     ),
     separator: fc.constantFrom("T", " "),
   }),
-  ({ second, micros, offsetMinutes, separator }) => {
-    const fraction = micros ? `.${pad(micros, 6).replace(/0+$/, "")}` : "";
-    const utc = new Date(second * 1000).toISOString().slice(0, 19);
-    const local = new Date((second + offsetMinutes * 60) * 1000).toISOString().slice(0, 19).replace(
-      "T",
-      separator,
+  ({ second, micros, offset, separator }) => {
+    const write = (second: number) => new Date(second * 1000).toISOString().slice(0, 19);
+    const fraction = micros ? `.${String(micros).padStart(6, "0").replace(/0+$/, "")}` : "";
+    const [hours, minutes, seconds] = [offset / 3600, offset / 60 % 60, offset % 60]
+      .map((part) => pad(Math.trunc(Math.abs(part))));
+    const written = offset % 60
+      ? `${hours}:${minutes}:${seconds}`
+      : offset % 3600 || separator === "T"
+      ? `${hours}:${minutes}`
+      : hours;
+    const local = write(second + offset).replace("T", separator);
+    assert.equal(
+      readTimestamp(`${local}${fraction}${offset < 0 ? "-" : "+"}${written}`),
+      `${write(second)}${fraction}Z`,
     );
-    const [hours, minutes] = [Math.floor(Math.abs(offsetMinutes) / 60), Math.abs(offsetMinutes) % 60];
-    const offset = `${offsetMinutes < 0 ? "-" : "+"}${pad(hours)}${
-      minutes || separator === "T" ? `:${pad(minutes)}` : ""
-    }`;
-    assert.equal(timestamp.parse(`${local}${fraction}${offset}`), `${utc}${fraction}Z`);
   },
 );
 

@@ -22,11 +22,15 @@ const KEYS: [string, Env, string][] = [
     SUPABASE_PUBLISHABLE_KEY: "single",
     SUPABASE_ANON_KEY: "anon",
   }, "single"],
-  ["SUPABASE_PUBLISHABLE_KEY where the dictionary has no default", {
+  ["SUPABASE_PUBLISHABLE_KEY if the dictionary has no default", {
     SUPABASE_PUBLISHABLE_KEYS: "{}",
     SUPABASE_PUBLISHABLE_KEY: "single",
   }, "single"],
-  ["the legacy SUPABASE_ANON_KEY where the others are empty", {
+  ["SUPABASE_PUBLISHABLE_KEY if the dictionary's default is blank", {
+    SUPABASE_PUBLISHABLE_KEYS: '{"default":"  "}',
+    SUPABASE_PUBLISHABLE_KEY: " single\n",
+  }, "single"],
+  ["the legacy SUPABASE_ANON_KEY if the others are empty", {
     SUPABASE_PUBLISHABLE_KEYS: "",
     SUPABASE_PUBLISHABLE_KEY: "",
     SUPABASE_ANON_KEY: "anon",
@@ -45,33 +49,34 @@ for (const [what, env, key] of KEYS) {
   });
 }
 
+const BAD_KEY = "the publishable key has a blank, a line break or a character that is not ASCII";
+
 const REFUSALS: [string, Env, string][] = [
-  ["SUPABASE_URL", { SUPABASE_ANON_KEY: "anon" }, "get-sync-status cannot start: SUPABASE_URL is not set."],
+  ["SUPABASE_URL is missing", { SUPABASE_ANON_KEY: "anon" }, "SUPABASE_URL is not set"],
+  ["SUPABASE_URL is empty", { SUPABASE_URL: "", SUPABASE_ANON_KEY: "anon" }, "SUPABASE_URL is not set"],
   [
-    "SUPABASE_URL where it is empty",
-    { SUPABASE_URL: "", SUPABASE_ANON_KEY: "anon" },
-    "get-sync-status cannot start: SUPABASE_URL is not set.",
-  ],
-  [
-    "SUPABASE_URL where it is no address",
+    "SUPABASE_URL is no address",
     { SUPABASE_URL: "project", SUPABASE_ANON_KEY: "anon" },
-    "get-sync-status cannot start: SUPABASE_URL is not an http(s) address.",
+    "SUPABASE_URL is not an http(s) address",
   ],
   [
-    "the keys",
+    "there is no key",
     { SUPABASE_URL, SUPABASE_ANON_KEY: "" },
-    "get-sync-status cannot start: none of SUPABASE_PUBLISHABLE_KEYS (entry default), SUPABASE_PUBLISHABLE_KEY and SUPABASE_ANON_KEY is set.",
+    "none of SUPABASE_PUBLISHABLE_KEYS (entry default), SUPABASE_PUBLISHABLE_KEY and SUPABASE_ANON_KEY is set",
   ],
   [
-    "SUPABASE_PUBLISHABLE_KEYS where it is no dictionary, though there is another key",
+    "SUPABASE_PUBLISHABLE_KEYS is no dictionary, though there is another key",
     { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS: "sb_publishable_x", SUPABASE_ANON_KEY: "anon" },
-    "get-sync-status cannot start: SUPABASE_PUBLISHABLE_KEYS is not a JSON dictionary of keys.",
+    "SUPABASE_PUBLISHABLE_KEYS is not a JSON dictionary of keys",
   ],
+  ["the key has a blank", { SUPABASE_URL, SUPABASE_ANON_KEY: "an on" }, BAD_KEY],
+  ["the key has a line break", { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS: '{"default":"an\\non"}' }, BAD_KEY],
+  ["the key is not ASCII", { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY: "anön" }, BAD_KEY],
 ];
-for (const [what, env, sentence] of REFUSALS) {
-  test(`index.ts does not start, and logs one sentence about ${what}`, async () => {
+for (const [condition, env, reason] of REFUSALS) {
+  test(`index.ts does not start, and logs one sentence, if ${condition}`, async () => {
     await assert.rejects(startFunction({ env }), ({ message }: Error) => {
-      assert.equal(message.split(sentence).length, 2, message);
+      assert.equal(message.split(`get-sync-status cannot start: ${reason}.`).length, 2, message);
       return true;
     });
   });
