@@ -6,15 +6,11 @@
  */
 
 import { createGenerator } from "ts-json-schema-generator";
-import { z } from "zod";
 import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
 import { ERRORS, HEADERS, PREFLIGHT_HEADERS } from "../supabase/functions/get-sync-status/handler.ts";
 import type { ErrorBody, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
 import { deno, pathOf } from "../local/commands.ts";
-
-/** The file that front ends generate their clients from. */
-export const OPENAPI_FILE = new URL("../docs/openapi.json", import.meta.url);
 
 /** The newest release of CHANGELOG.md. */
 const [, VERSION] =
@@ -26,7 +22,7 @@ const [, VERSION] =
  */
 function makeSchemas(): Record<string, unknown> {
   const types = pathOf("../supabase/functions/get-sync-status/types.ts", import.meta.url);
-  const { definitions = {} } = createGenerator({
+  const { definitions } = createGenerator({
     // It takes a glob pattern, and a folder above may have brackets in its name.
     path: types.replace(/[?*()[\]{}]/g, "[$&]"),
     expose: "export",
@@ -35,42 +31,34 @@ function makeSchemas(): Record<string, unknown> {
     // It would look for a folder node_modules; `deno task check` checks the file.
     skipTypeCheck: true,
   }).createSchema();
-  // A body is one of the two, and generators make a union of `oneOf` alone.
-  const { anyOf: oneOf, ...status } = z.looseObject({ anyOf: z.array(z.unknown()) }).parse(
-    definitions.SyncStatus,
-  );
-  return JSON.parse(
-    JSON.stringify({ ...definitions, SyncStatus: { ...status, oneOf } })
-      .replaceAll("#/definitions/", "#/components/schemas/"),
-  );
+  const schemas = JSON.stringify(definitions).replaceAll("#/definitions/", "#/components/schemas/");
+  // Generators make a union of `oneOf` alone, and a body is one of the two.
+  return JSON.parse(schemas.replace('"SyncStatus":{"anyOf"', '"SyncStatus":{"oneOf"'));
 }
 
-const header = (schema: Record<string, unknown>) => ({
-  required: true,
-  schema: { type: "string", ...schema },
-});
+const header = (schema = {}) => ({ required: true, schema: { type: "string", ...schema } });
 
 /** Sent with every response. */
 const SHARED_HEADERS = {
   "X-Request-Id": { ...header({ format: "uuid" }), description: "The log line of a failure repeats it." },
   ...Object.fromEntries(Object.entries(HEADERS).map(([name, value]) => [name, header({ const: value })])),
   // Any header may be added, and a newer supabase-js names more of them.
-  "Access-Control-Allow-Headers": header({}),
+  "Access-Control-Allow-Headers": header(),
 };
 
-const refer = (names: string[]) =>
-  Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+function respond(description: string, type: string, examples: Record<string, unknown>, headers = {}) {
+  const names = Object.keys({ ...SHARED_HEADERS, ...headers });
+  return {
+    description,
+    headers: Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }])),
+    content: { "application/json": { schema: { $ref: `#/components/schemas/${type}` }, examples } },
+  };
+}
 
-const respond = (description: string, type: string, examples: Record<string, unknown>, headers = {}) => ({
-  description,
-  headers: refer(Object.keys({ ...SHARED_HEADERS, ...headers })),
-  content: { "application/json": { schema: { $ref: `#/components/schemas/${type}` }, examples } },
-});
-
-const respondError = (code: ErrorCode) => {
+function respondError(code: ErrorCode) {
   const { error, headers } = ERRORS[code];
   return respond(error, "ErrorBody", { [code]: { value: { error, code } satisfies ErrorBody } }, headers);
-};
+}
 
 const { status, headers } = ERRORS.method_not_allowed;
 /** The other methods: no client may call them, so they are no operations. */
@@ -124,7 +112,7 @@ const DOCUMENT = {
         type: "http",
         scheme: "bearer",
         bearerFormat: "JWT",
-        description: "The access token that Supabase Auth gave the signed-in user.",
+        description: "Of the signed-in user",
       },
     },
     schemas: makeSchemas(),
@@ -136,4 +124,6 @@ export function generateOpenapi(): Promise<string> {
   return deno(["fmt", "--ext", "json", "--line-width", "110", "-"], JSON.stringify(DOCUMENT, null, 2));
 }
 
-if (import.meta.main) await Deno.writeTextFile(OPENAPI_FILE, await generateOpenapi());
+if (import.meta.main) {
+  await Deno.writeTextFile(pathOf("../docs/openapi.json", import.meta.url), await generateOpenapi());
+}

@@ -122,7 +122,7 @@ test("GET answers 200 to each of 20 polls if every connection breaks on its seco
   const replies = { ...HEALTHY, get_active_sync_job: rows() };
   upstream.reset(Object.fromEntries(STEPS.map((step) => [step, once(replies[step])])));
   for (let i = 0; i < 20; i++) assert.equal((await ask()).status, 200);
-  assert(upstream.requests.length > 100, "some connections broke");
+  assert(upstream.requests.length > 20 * 4, "some requests were sent once more");
 });
 
 test("GET answers 500 at once if nothing listens at the upstream's address", async () => {

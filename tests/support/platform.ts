@@ -1,7 +1,6 @@
 /**
- * Runs before the function where it is tested in the shape in which Supabase's
- * platform runs it: takes away what the edge runtime takes away. Runs on an
- * older Deno than the rest, and imports nothing.
+ * Runs before the function in `deno task test:platform`: removes what Supabase's
+ * edge runtime removes. Runs on an older Deno than the rest, and imports nothing.
  *
  * @see https://github.com/supabase/edge-runtime
  * @module

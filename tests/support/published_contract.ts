@@ -15,16 +15,15 @@ const $defs = JSON.parse(
   (key, value) => key === "format" && value === "uuid" ? undefined : value,
 );
 
-/** Makes the parser of a schema of openapi.json. */
-const makeParser = <Type>(name: string) =>
+/** Makes the parser of a schema of openapi.json; it throws an Error that says what does not fit. */
+function makeParser<Type>(name: string): (body: unknown) => Type {
   // The schema is generated from the type.
-  z.fromJSONSchema({ $ref: `#/$defs/${name}`, $defs }) as z.ZodType<Type>;
+  const schema = z.fromJSONSchema({ $ref: `#/$defs/${name}`, $defs }) as z.ZodType<Type>;
+  return (body) => schema.parse(body);
+}
 
-const syncStatus = makeParser<SyncStatus>("SyncStatus");
-const errorBody = makeParser<ErrorBody>("ErrorBody");
+/** Reads the body of a 200. */
+export const parseSyncStatus = makeParser<SyncStatus>("SyncStatus");
 
-/** Reads the body of a 200; throws an Error that says what does not fit. */
-export const parseSyncStatus = (body: unknown): SyncStatus => syncStatus.parse(body);
-
-/** Reads the body of every answer that is not a 200; throws an Error that says what does not fit. */
-export const parseErrorBody = (body: unknown): ErrorBody => errorBody.parse(body);
+/** Reads the body of every answer that is not a 200. */
+export const parseErrorBody = makeParser<ErrorBody>("ErrorBody");

@@ -200,12 +200,16 @@ function fail(step: Step, reason: string, status?: number, code?: string): Faile
   return { kind: "failed", step, reason, upstream_status, upstream_code };
 }
 
+/** No idle connection is used again here. Edge runtimes before March 2025 lack it. */
+const unpooled = Deno.createHttpClient?.({ poolMaxIdlePerHost: 0 });
+
 /**
  * `fetch` within the deadline of the task at hand.
  *
- * A request that got no answer at all is sent once more, at once: upstreams and
- * what stands before them close idle connections without a word, and only the
- * next request finds out (RFC 9110, 9.2.2: every request here is a GET).
+ * A request that got no answer at all is sent once more, at once and on a new
+ * connection: whatever stands before an upstream closes idle connections
+ * without a word, often all of them, and only the next request finds out
+ * (RFC 9110, 9.2.2: each request here is a GET).
  */
 async function fetchUpstream(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   const signal = currentSignal();
@@ -214,7 +218,7 @@ async function fetchUpstream(input: RequestInfo | URL, init?: RequestInit): Prom
   const request: RequestInit = { ...init, redirect: "manual", signal };
   const response = await fetch(input, request).catch((error) => {
     if (signal?.aborted) throw error;
-    return fetch(input, request);
+    return fetch(input, { ...request, client: unpooled });
   });
   if (response.status !== 404) return response;
   // postgrest-js takes a 404 with an array for "no rows", and that would be "no agency".
