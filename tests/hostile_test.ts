@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { z } from "zod";
 import { readTimestamp } from "../supabase/functions/get-sync-status/contract.ts";
 import { ACTIVE_ROW, RECENT_ROW, rows, startFunctionOnFake, TOKEN, USER } from "./support/fake_upstream.ts";
-import { keepsContract, poll, test } from "./support/helpers.ts";
+import { poll, test } from "./support/helpers.ts";
 
 const { upstream, fn } = await startFunctionOnFake();
 
@@ -35,31 +35,23 @@ const headerValue = fc.string({
 const readSub = (token: string) =>
   JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()).sub;
 
-async function asks401(authorization: string): Promise<void> {
-  const { status } = await keepsContract(await fetch(fn.url, { headers: { authorization } }));
-  assert.equal(status, 401);
-  assert.deepEqual(upstream.requests, [], "no upstream request was sent");
-}
-
-holds(
-  "GET answers 401 to any Authorization header that is no Bearer JWT, without an upstream request",
-  3_000,
-  headerValue,
-  asks401,
+const payload = fc.oneof(
+  fc.jsonValue(),
+  fc.record({ sub: fc.jsonValue(), role: fc.constant("authenticated") }),
 );
 
 holds(
-  "GET answers 401 to any text as Bearer token, without an upstream request",
-  2_000,
-  headerValue,
-  (text) => asks401(`Bearer ${text}`),
-);
-
-holds(
-  "GET answers 401 to any JWT whose sub is no UUID, without an upstream request",
-  3_000,
-  fc.oneof(fc.jsonValue(), fc.record({ sub: fc.jsonValue(), role: fc.constant("authenticated") })),
-  (payload) => asks401(`Bearer e30.${Buffer.from(JSON.stringify(payload)).toString("base64url")}.c2ln`),
+  "GET answers 401 to any Authorization header that holds no JWT with a UUID as sub, and sends nothing",
+  6_000,
+  fc.oneof(
+    headerValue,
+    headerValue.map((text) => `Bearer ${text}`),
+    payload.map((json) => `Bearer e30.${Buffer.from(JSON.stringify(json)).toString("base64url")}.c2ln`),
+  ),
+  async (authorization) => {
+    assert.equal((await poll(fn.url, undefined, { headers: { authorization } })).status, 401);
+    assert.deepEqual(upstream.requests, []);
+  },
 );
 
 holds(
@@ -78,15 +70,6 @@ holds(
   },
 );
 
-holds(
-  "any method but GET and OPTIONS is answered with 405",
-  500,
-  fc.stringMatching(/^[A-Za-z]{1,12}$/).filter((method) =>
-    !/^(get|options|connect|trace|track|head)$/i.test(method)
-  ),
-  async (method) => assert.equal((await poll(fn.url, TOKEN, { method })).status, 405),
-);
-
 const plain = (await poll(fn.url, TOKEN)).text;
 
 holds(
@@ -100,64 +83,40 @@ holds(
 );
 
 /** Values that fit no column of a job. */
-const nonsense = fc.oneof(
-  fc.constantFrom<unknown>(
-    true,
-    {},
-    [],
-    -1,
-    0.5,
-    1e300,
-    "",
-    "infinity",
-    "0044-03-15 00:00:00+00 BC",
-    undefined,
-  ),
-  fc.string(),
-);
+const BROKEN = [true, {}, [], -1, 0.5, 1e300, "", "infinity", "0044-03-15 00:00:00+00 BC", undefined];
+const nonsense = fc.oneof(fc.constantFrom<unknown>(...BROKEN), fc.string());
 
 const NULLABLE = ["total_calls", "started_at", "last_activity_at"];
 
-function breaks(row: Record<string, unknown>) {
-  return fc.constantFrom(...Object.keys(row)).chain((column) =>
-    fc.record({
-      column: fc.constant(column),
-      value: NULLABLE.includes(column) ? nonsense : fc.oneof(nonsense, fc.constant(null)),
-    })
+/** A row of which one field does not fit. */
+const breakOne = (row: Record<string, unknown>) =>
+  fc.constantFrom(...Object.keys(row)).chain((column) =>
+    (NULLABLE.includes(column) ? nonsense : fc.oneof(nonsense, fc.constant(null)))
+      .map((value) => rows({ ...row, [column]: value }))
   );
-}
 
 holds(
-  "GET answers 500 if one field of the active job breaks the contract",
-  1_000,
-  breaks(ACTIVE_ROW),
-  async ({ column, value }) => {
-    upstream.reset({ get_active_sync_job: rows({ ...ACTIVE_ROW, [column]: value }) });
+  "GET answers 500 if one field of a job breaks the contract",
+  2_000,
+  fc.oneof(
+    breakOne(ACTIVE_ROW).map((get_active_sync_job) => ({ get_active_sync_job })),
+    breakOne(RECENT_ROW).map((historical_sync_jobs) => ({
+      get_active_sync_job: rows(),
+      historical_sync_jobs,
+    })),
+  ),
+  async (changes) => {
+    upstream.reset(changes);
     assert.equal((await poll(fn.url, TOKEN)).status, 500);
   },
 );
-
-holds(
-  "GET answers 500 if one field of the finished job breaks the contract",
-  1_000,
-  breaks(RECENT_ROW),
-  async ({ column, value }) => {
-    const historical_sync_jobs = rows({ ...RECENT_ROW, [column]: value });
-    upstream.reset({ get_active_sync_job: rows(), historical_sync_jobs });
-    assert.equal((await poll(fn.url, TOKEN)).status, 500);
-  },
-);
-
-const pad = (number: number) => String(number).padStart(2, "0");
 
 holds(
   "readTimestamp reads any form that PostgreSQL writes as the same instant in UTC",
   5_000,
   fc.record({
-    second: fc.integer({
-      min: Date.parse("0002-01-01T00:00:00Z") / 1000,
-      max: Date.parse("9998-12-31T00:00:00Z") / 1000,
-    }),
+    // From 0002 to 9998.
+    second: fc.integer({ min: -62_104_060_800, max: 253_370_764_799 }),
     micros: fc.oneof(fc.constant(0), fc.nat({ max: 999_999 })),
     // In seconds; most are whole hours, and none is 16 hours or more.
     offset: fc.oneof(
@@ -170,18 +129,11 @@ holds(
   ({ second, micros, offset, separator }) => {
     const write = (second: number) => new Date(second * 1000).toISOString().slice(0, 19);
     const fraction = micros ? `.${String(micros).padStart(6, "0").replace(/0+$/, "")}` : "";
-    const [hours, minutes, seconds] = [offset / 3600, offset / 60 % 60, offset % 60]
-      .map((part) => pad(Math.trunc(Math.abs(part))));
-    const written = offset % 60
-      ? `${hours}:${minutes}:${seconds}`
-      : offset % 3600 || separator === "T"
-      ? `${hours}:${minutes}`
-      : hours;
+    // As PostgreSQL and PostgREST do: no more of the offset than it has, minutes always after a T.
+    const length = offset % 60 ? 8 : offset % 3600 || separator === "T" ? 5 : 2;
+    const zone = `${offset < 0 ? "-" : "+"}${write(Math.abs(offset)).slice(11, 11 + length)}`;
     const local = write(second + offset).replace("T", separator);
-    assert.equal(
-      readTimestamp(`${local}${fraction}${offset < 0 ? "-" : "+"}${written}`),
-      `${write(second)}${fraction}Z`,
-    );
+    assert.equal(readTimestamp(`${local}${fraction}${zone}`), `${write(second)}${fraction}Z`);
   },
 );
 

@@ -86,10 +86,10 @@ test("GET takes any UUID that PostgreSQL takes, also one of no version that RFC 
   assert.equal((await poll(fn.url, await tokenOf(sub))).status, 200);
 });
 
-for (const { status, code, verdict, reason } of AUTH_ERRORS) {
-  test(`GET answers ${verdict} if Auth answers ${code} (${status}): ${reason}`, async () => {
+for (const [status, code, due, reason] of AUTH_ERRORS) {
+  test(`GET answers ${due} if Auth answers ${code} (${status}): ${reason}`, async () => {
     upstream.reset({ "auth.getUser": authError(status, code) });
-    if (verdict === 401) assert.equal((await ask()).status, 401);
+    if (due === 401) assert.equal((await ask()).status, 401);
     else await is500("auth.getUser");
   });
 }

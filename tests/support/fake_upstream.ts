@@ -70,34 +70,23 @@ export function postgrestError(status: number, code: string): Reply {
   return answer(status, JSON.stringify(error));
 }
 
-/** A job's instants as PostgREST writes them. */
-const instant = (timestamp: string) => timestamp.replace("Z", "+00:00");
+/** A job of the examples as PostgREST writes it: it has an agency, and offsets in hours and minutes. */
+const row = <Job>(job: Job): Job & { agency_id: string } => ({
+  agency_id: AGENCY,
+  ...JSON.parse(JSON.stringify(job).replaceAll('Z"', '+00:00"')),
+});
 
 const { progress_percent: _, ...activeJob } = ACTIVE.job;
-/** The row of the example of an active job, as PostgREST writes it. */
-export const ACTIVE_ROW = {
-  agency_id: AGENCY,
-  ...activeJob,
-  date_from: instant(activeJob.date_from),
-  date_to: instant(activeJob.date_to),
-  started_at: instant(activeJob.started_at),
-  last_activity_at: instant(activeJob.last_activity_at),
-};
+/** The row of the example of an active job. */
+export const ACTIVE_ROW = row(activeJob);
 
-/** The row of the example of a finished job, as PostgREST writes it. */
-export const RECENT_ROW = {
-  agency_id: AGENCY,
-  ...IDLE.recent_job,
-  date_from: instant(IDLE.recent_job.date_from),
-  date_to: instant(IDLE.recent_job.date_to),
-  created_at: instant(IDLE.recent_job.created_at),
-};
+/** The row of the example of a finished job. */
+export const RECENT_ROW = row(IDLE.recent_job);
 
 /** Rows as PostgREST writes them. */
 export function rows(...values: unknown[]): Reply {
-  return answer(200, JSON.stringify(values), {
-    "Content-Range": values.length ? `0-${values.length - 1}/*` : "*/*",
-  });
+  const range = values.length ? `0-${values.length - 1}/*` : "*/*";
+  return answer(200, JSON.stringify(values), { "Content-Range": range });
 }
 
 /** A user as Auth writes one. */
