@@ -9,7 +9,7 @@ import {
   readTimestamp,
   recentJobRows,
 } from "../supabase/functions/get-sync-status/contract.ts";
-import { ACTIVE_ROW, RECENT_ROW } from "./support/fake_upstream.ts";
+import { ACTIVE_ROW, AGENCY, RECENT_ROW } from "./support/fake_upstream.ts";
 import { test } from "./support/helpers.ts";
 import { parseErrorBody, parseSyncStatus } from "./support/published_contract.ts";
 
@@ -47,13 +47,13 @@ for (const [written, read] of TIMESTAMPS) {
 }
 
 test("activeJobRows reads PostgREST's row as the spec's first example, without a column more", () => {
-  const [row] = activeJobRows.parse([{ api_secret: "s3cret", ...ACTIVE_ROW }]);
-  assert.equal(JSON.stringify(row?.job), JSON.stringify(ACTIVE.job));
+  const read = activeJobRows.parse([{ api_secret: "s3cret", ...ACTIVE_ROW }]);
+  assert.equal(JSON.stringify(read), JSON.stringify([{ agency_id: AGENCY, ...ACTIVE.job }]));
 });
 
 test("recentJobRows reads PostgREST's row as the spec's second example, without a column more", () => {
-  const [row] = recentJobRows.parse([{ api_secret: "s3cret", ...RECENT_ROW }]);
-  assert.equal(JSON.stringify(row?.job), JSON.stringify(IDLE.recent_job));
+  const read = recentJobRows.parse([{ api_secret: "s3cret", ...RECENT_ROW }]);
+  assert.equal(JSON.stringify(read), JSON.stringify([{ agency_id: AGENCY, ...IDLE.recent_job }]));
 });
 
 test("progressPercent is null if total_calls is null or 0", () => {

@@ -9,9 +9,9 @@ import { test } from "./support/helpers.ts";
 
 const OTHER_AGENCY = "a0000000-0000-4000-8000-000000000002";
 
-const [active] = activeJobRows.parse([ACTIVE_ROW]);
-const [recent] = recentJobRows.parse([RECENT_ROW]);
+const [active, recent] = [activeJobRows.parse([ACTIVE_ROW])[0], recentJobRows.parse([RECENT_ROW])[0]];
 assert(active && recent);
+const [{ agency_id: _, ...job }, { agency_id: __, ...recent_job }] = [active, recent];
 
 const answered = <Value>(value: Value): Answer<Value> => ({ kind: "answered", value });
 const failed = (step: Step, reason = "it failed"): Failed => ({ kind: "failed", step, reason });
@@ -19,8 +19,8 @@ const foreign = (step: Step) => failed(step, "the answer is another agency's");
 
 const UNAUTHORIZED: Outcome = { kind: "refused", code: "unauthorized" };
 const FORBIDDEN: Outcome = { kind: "refused", code: "forbidden" };
-const ACTIVE: Outcome = { kind: "status", status: { active: true, job: active.job } };
-const IDLE: Outcome = { kind: "status", status: { active: false, recent_job: recent.job } };
+const ACTIVE: Outcome = { kind: "status", status: { active: true, job } };
+const IDLE: Outcome = { kind: "status", status: { active: false, recent_job } };
 const NEVER: Outcome = { kind: "status", status: { active: false, recent_job: null } };
 
 /** What each of the first wave may answer, and the outcome that this decides, if it decides one. */

@@ -82,11 +82,8 @@ const jobColumns = <Status extends string>(statuses: readonly [Status, ...Status
   failed_calls: count,
 });
 
-/** Whose job it is, and the job as it goes out. */
-export interface OwnedJob<Job> {
-  agency_id: string;
-  job: Job;
-}
+/** A job as it goes out, and whose it is. */
+export type Owned<Job> = Job & { agency_id: string };
 
 const activeJobRow = z.object({
   ...jobColumns(["pending", "in_progress"]),
@@ -98,15 +95,12 @@ const activeJobRow = z.object({
 export const activeJobRows = atMostOne(z.pipe(
   activeJobRow,
   z.transform((
-    { agency_id, started_at, last_activity_at, ...job }: z.infer<typeof activeJobRow>,
-  ): OwnedJob<ActiveJob> => ({
-    agency_id,
-    job: {
-      ...job,
-      progress_percent: progressPercent(job.processed_calls, job.total_calls),
-      started_at,
-      last_activity_at,
-    },
+    { started_at, last_activity_at, ...row }: z.infer<typeof activeJobRow>,
+  ): Owned<ActiveJob> => ({
+    ...row,
+    progress_percent: progressPercent(row.processed_calls, row.total_calls),
+    started_at,
+    last_activity_at,
   })),
 ));
 
@@ -122,10 +116,4 @@ export const RECENT_COLUMNS = Object.keys(recentJobRow.shape).join(",");
 export const FINISHED_STATUSES = recentJobRow.shape.status.options;
 
 /** Rows of the fallback query. */
-export const recentJobRows = atMostOne(z.pipe(
-  recentJobRow,
-  z.transform(({ agency_id, ...job }: z.infer<typeof recentJobRow>): OwnedJob<RecentJob> => ({
-    agency_id,
-    job,
-  })),
-));
+export const recentJobRows: z.ZodMiniType<Owned<RecentJob>[]> = atMostOne(recentJobRow);

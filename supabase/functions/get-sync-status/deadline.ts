@@ -1,9 +1,6 @@
 /**
- * One deadline for everything that a task asks of others, and the client's
- * leaving as its second end.
- *
- * The signal travels by AsyncLocalStorage, because `supabase.auth.getUser()`
- * takes none: `global.fetch` finds it here.
+ * One deadline for all upstream requests of a task. Its signal travels by
+ * AsyncLocalStorage, because `supabase.auth.getUser()` takes none.
  *
  * @module
  */

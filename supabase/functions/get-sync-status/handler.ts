@@ -27,24 +27,26 @@ export const HEADERS = {
 /** Saves a polling page the preflight before each poll; browsers shorten the day to what they allow. */
 export const PREFLIGHT_HEADERS = { "Access-Control-Max-Age": "86400" };
 
-/** Each error by its code: its status, the sentence for people, and headers of its own. */
-export const ERRORS: Record<ErrorCode, { status: number; error: string; headers?: Record<string, string> }> =
-  {
-    unauthorized: {
-      status: 401,
-      error: "Sign in and send a valid access token as Bearer token in the Authorization header.",
-      // RFC 9110, 11.6.1: a 401 names the scheme it wants.
-      headers: { "WWW-Authenticate": "Bearer" },
-    },
-    forbidden: { status: 403, error: "Your user account is not associated with an agency." },
-    method_not_allowed: {
-      status: 405,
-      error: "Only GET is allowed here.",
-      // RFC 9110, 15.5.6: a 405 names the methods that are allowed.
-      headers: { "Allow": METHODS },
-    },
-    internal_error: { status: 500, error: "The sync status could not be determined. Please try again." },
-  };
+/** An error as it goes out: its status, the sentence for people, and headers of its own. */
+type ErrorAnswer = { status: number; error: string; headers?: Record<string, string> };
+
+/** Each error by its code. */
+export const ERRORS: Record<ErrorCode, ErrorAnswer> = {
+  unauthorized: {
+    status: 401,
+    error: "Sign in and send a valid access token as Bearer token in the Authorization header.",
+    // RFC 9110, 11.6.1: a 401 names the scheme it wants.
+    headers: { "WWW-Authenticate": "Bearer" },
+  },
+  forbidden: { status: 403, error: "Your user account is not associated with an agency." },
+  method_not_allowed: {
+    status: 405,
+    error: "Only GET is allowed here.",
+    // RFC 9110, 15.5.6: a 405 names the methods that are allowed.
+    headers: { "Allow": METHODS },
+  },
+  internal_error: { status: 500, error: "The sync status could not be determined. Please try again." },
+};
 
 /**
  * Makes the request handler of get-sync-status.

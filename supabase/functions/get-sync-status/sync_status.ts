@@ -42,15 +42,18 @@ export async function getSyncStatus(upstream: Upstream): Promise<Outcome> {
   const active = await readingActiveJob;
   if (active.kind === "failed") return active;
   if (active.value) {
-    if (active.value.agency_id !== agencyId) return refuseForeign("get_active_sync_job");
-    return { kind: "status", status: { active: true, job: active.value.job } };
+    const { agency_id, ...job } = active.value;
+    if (agency_id !== agencyId) return refuseForeign("get_active_sync_job");
+    return { kind: "status", status: { active: true, job } };
   }
 
   // Only now: asked together with the RPC, a job that ends in between would be in neither answer.
   const recent = await upstream.readRecentJob(agencyId);
   if (recent.kind === "failed") return recent;
-  if (recent.value && recent.value.agency_id !== agencyId) return refuseForeign("historical_sync_jobs");
-  return { kind: "status", status: { active: false, recent_job: recent.value?.job ?? null } };
+  if (!recent.value) return { kind: "status", status: { active: false, recent_job: null } };
+  const { agency_id, ...recent_job } = recent.value;
+  if (agency_id !== agencyId) return refuseForeign("historical_sync_jobs");
+  return { kind: "status", status: { active: false, recent_job } };
 }
 
 /**

@@ -78,11 +78,7 @@ export type IdleSync = {
 export type SyncStatus = ActiveSync | IdleSync;
 
 /** What an error means to a program; stable, unlike the sentence beside it. */
-export type ErrorCode =
-  | "unauthorized"
-  | "forbidden"
-  | "method_not_allowed"
-  | "internal_error";
+export type ErrorCode = "unauthorized" | "forbidden" | "method_not_allowed" | "internal_error";
 
 /** The body of every answer that is not a 200. */
 export interface ErrorBody {

@@ -16,7 +16,7 @@ import {
   activeJobRows,
   authUser,
   FINISHED_STATUSES,
-  type OwnedJob,
+  type Owned,
   RECENT_COLUMNS,
   recentJobRows,
   userRows,
@@ -71,9 +71,9 @@ export interface Upstream {
   /** The caller's row of `users`, if there is one. */
   readUser(): Promise<Answer<{ agency_id: string | null } | undefined>>;
   /** What the RPC `get_active_sync_job` gives for the caller's agency, if anything. */
-  readActiveJob(): Promise<Answer<OwnedJob<ActiveJob> | undefined>>;
+  readActiveJob(): Promise<Answer<Owned<ActiveJob> | undefined>>;
   /** The agency's most recent finished job, if there is one. */
-  readRecentJob(agencyId: string): Promise<Answer<OwnedJob<RecentJob> | undefined>>;
+  readRecentJob(agencyId: string): Promise<Answer<Owned<RecentJob> | undefined>>;
 }
 
 /**
@@ -200,7 +200,7 @@ function fail(step: Step, reason: string, status?: number, code?: string): Faile
   return { kind: "failed", step, reason, upstream_status, upstream_code };
 }
 
-/** No idle connection is used again here. Edge runtimes before March 2025 lack it. */
+/** Uses no idle connection. Edge runtimes before March 2025 lack it. */
 const unpooled = Deno.createHttpClient?.({ poolMaxIdlePerHost: 0 });
 
 /**
