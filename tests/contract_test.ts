@@ -67,29 +67,27 @@ test("progressPercent is Math.round((processed_calls / total_calls) * 100)", () 
   assert.equal(progressPercent(2147483647, 2147483647), 100);
 });
 
-/** Values of a field that the published contract does not have. */
-const REFUSED: Record<string, unknown[]> = {
-  agency_id: [ACTIVE.job.id],
-  id: ["uuid", `urn:uuid:${ACTIVE.job.id}`, ACTIVE.job.id.replaceAll("-", "")],
-  status: ["completed", null],
-  date_from: [null, "2025-01-01T00:00:00", "2025-01-01T00:00:00+00:00", "2025-02-30T00:00:00Z"],
-  date_to: ["2025-01-01T24:00:00Z", "2025-01-01T23:59:60Z", "2025-01-01T00:00:00.Z", "2025-01-01 00:00:00Z"],
-  total_calls: [-1, 0.5, "1500", 2 ** 53, undefined],
-  processed_calls: [-1, null],
-  progress_percent: [-1, 49.5],
-  started_at: ["", 1735689600],
-};
 test("parseSyncStatus refuses every answer that is not of the published contract", () => {
   parseSyncStatus(ACTIVE);
   parseSyncStatus(IDLE);
-  const refuses = (body: unknown) => assert.throws(() => parseSyncStatus(body), JSON.stringify(body));
-  for (const [field, values] of Object.entries(REFUSED)) {
-    for (const value of values) refuses({ ...ACTIVE, job: { ...ACTIVE.job, [field]: value } });
+  const refused: [field: string, value: unknown][] = [
+    ["agency_id", ACTIVE.job.id],
+    ["id", `urn:uuid:${ACTIVE.job.id}`],
+    ["status", "completed"],
+    ["date_from", "2025-01-01T00:00:00+00:00"],
+    ["date_from", "2025-02-30T00:00:00Z"],
+    ["date_to", null],
+    ["total_calls", undefined],
+    ["total_calls", 2 ** 53],
+    ["processed_calls", -1],
+    ["progress_percent", 49.5],
+  ];
+  for (const [field, value] of refused) {
+    assert.throws(() => parseSyncStatus({ ...ACTIVE, job: { ...ACTIVE.job, [field]: value } }), field);
   }
-  refuses({ ...ACTIVE, agency_id: ACTIVE.job.id });
-  refuses({ active: true, recent_job: null });
-  refuses({ ...IDLE, recent_job: { ...IDLE.recent_job, status: "in_progress" } });
-  refuses({ ...IDLE, recent_job: { ...IDLE.recent_job, progress_percent: 1 } });
+  assert.throws(() => parseSyncStatus({ ...ACTIVE, agency_id: ACTIVE.job.id }));
+  assert.throws(() => parseSyncStatus({ active: true, recent_job: null }));
+  assert.throws(() => parseSyncStatus({ ...IDLE, recent_job: { ...IDLE.recent_job, progress_percent: 1 } }));
 });
 
 test("parseErrorBody refuses an error without a sentence, or with an unknown code or field", () => {

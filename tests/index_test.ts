@@ -12,28 +12,23 @@ const SUPABASE_URL = upstream.url;
 
 type Env = Record<string, string>;
 
+const BLANK = '{"default":"  "}';
+const DICTIONARY = '{"mobile":"m","default":"dictionary"}';
+const [single, anon] = [{ SUPABASE_PUBLISHABLE_KEY: "single" }, { SUPABASE_ANON_KEY: "anon" }];
+
 const KEYS: [string, Env, string][] = [
   ["SUPABASE_PUBLISHABLE_KEYS, entry default, before all others", {
-    SUPABASE_PUBLISHABLE_KEYS: '{"mobile":"m","default":"dictionary"}',
-    SUPABASE_PUBLISHABLE_KEY: "single",
-    SUPABASE_ANON_KEY: "anon",
+    SUPABASE_PUBLISHABLE_KEYS: DICTIONARY,
+    ...single,
+    ...anon,
   }, "dictionary"],
-  ["SUPABASE_PUBLISHABLE_KEY before the legacy key", {
-    SUPABASE_PUBLISHABLE_KEY: "single",
-    SUPABASE_ANON_KEY: "anon",
-  }, "single"],
-  ["SUPABASE_PUBLISHABLE_KEY if the dictionary has no default", {
-    SUPABASE_PUBLISHABLE_KEYS: "{}",
-    SUPABASE_PUBLISHABLE_KEY: "single",
-  }, "single"],
-  ["SUPABASE_PUBLISHABLE_KEY if the dictionary's default is blank", {
-    SUPABASE_PUBLISHABLE_KEYS: '{"default":"  "}',
-    SUPABASE_PUBLISHABLE_KEY: " single\n",
-  }, "single"],
+  ["SUPABASE_PUBLISHABLE_KEY before the legacy key", { ...single, ...anon }, "single"],
+  ["the next key if the dictionary has no default", { SUPABASE_PUBLISHABLE_KEYS: "{}", ...single }, "single"],
+  ["the next key if the default is blank", { SUPABASE_PUBLISHABLE_KEYS: BLANK, ...single }, "single"],
   ["the legacy SUPABASE_ANON_KEY if the others are empty", {
     SUPABASE_PUBLISHABLE_KEYS: "",
     SUPABASE_PUBLISHABLE_KEY: "",
-    SUPABASE_ANON_KEY: "anon",
+    ...anon,
   }, "anon"],
 ];
 for (const [what, env, key] of KEYS) {
@@ -52,13 +47,9 @@ for (const [what, env, key] of KEYS) {
 const BAD_KEY = "the publishable key has a blank, a line break or a character that is not ASCII";
 
 const REFUSALS: [string, Env, string][] = [
-  ["SUPABASE_URL is missing", { SUPABASE_ANON_KEY: "anon" }, "SUPABASE_URL is not set"],
-  ["SUPABASE_URL is empty", { SUPABASE_URL: "", SUPABASE_ANON_KEY: "anon" }, "SUPABASE_URL is not set"],
-  [
-    "SUPABASE_URL is no address",
-    { SUPABASE_URL: "project", SUPABASE_ANON_KEY: "anon" },
-    "SUPABASE_URL is not an http(s) address",
-  ],
+  ["SUPABASE_URL is missing", anon, "SUPABASE_URL is not set"],
+  ["SUPABASE_URL is empty", { SUPABASE_URL: "", ...anon }, "SUPABASE_URL is not set"],
+  ["SUPABASE_URL is no address", { SUPABASE_URL: "x", ...anon }, "SUPABASE_URL is not an http(s) address"],
   [
     "there is no key",
     { SUPABASE_URL, SUPABASE_ANON_KEY: "" },
@@ -66,7 +57,7 @@ const REFUSALS: [string, Env, string][] = [
   ],
   [
     "SUPABASE_PUBLISHABLE_KEYS is no dictionary, though there is another key",
-    { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS: "sb_publishable_x", SUPABASE_ANON_KEY: "anon" },
+    { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS: "sb_publishable_x", ...anon },
     "SUPABASE_PUBLISHABLE_KEYS is not a JSON dictionary of keys",
   ],
   ["the key has a blank", { SUPABASE_URL, SUPABASE_ANON_KEY: "an on" }, BAD_KEY],

@@ -7,45 +7,39 @@ import type { Answer, Failed, Step, Upstream } from "../supabase/functions/get-s
 import { ACTIVE_ROW, AGENCY, RECENT_ROW } from "./support/fake_upstream.ts";
 import { test } from "./support/helpers.ts";
 
-const OTHER_AGENCY = "a0000000-0000-4000-8000-000000000002";
+type Answered<Method extends keyof Upstream> = Awaited<ReturnType<Upstream[Method]>>;
 
 const [active, recent] = [activeJobRows.parse([ACTIVE_ROW])[0], recentJobRows.parse([RECENT_ROW])[0]];
 assert(active && recent);
 const [{ agency_id: _, ...job }, { agency_id: __, ...recent_job }] = [active, recent];
+const OTHER = { agency_id: "a0000000-0000-4000-8000-000000000002" };
 
 const answered = <Value>(value: Value): Answer<Value> => ({ kind: "answered", value });
 const failed = (step: Step, reason = "it failed"): Failed => ({ kind: "failed", step, reason });
 const foreign = (step: Step) => failed(step, "the answer is another agency's");
+const [NOTHING, UNASKED] = [answered(undefined), failed("historical_sync_jobs", "it need not be asked")];
 
-const UNAUTHORIZED: Outcome = { kind: "refused", code: "unauthorized" };
-const FORBIDDEN: Outcome = { kind: "refused", code: "forbidden" };
-const ACTIVE: Outcome = { kind: "status", status: { active: true, job } };
-const IDLE: Outcome = { kind: "status", status: { active: false, recent_job } };
-const NEVER: Outcome = { kind: "status", status: { active: false, recent_job: null } };
-
-/** What each of the first wave may answer, and the outcome that this decides, if it decides one. */
-const AUTH: [string, Answer<boolean>, Outcome?][] = [
+/** What each may answer, and the outcome if that decides it. */
+const AUTH: [string, Answered<"verifyToken">, Outcome?][] = [
   ["accepts", answered(true)],
-  ["refuses", answered(false), UNAUTHORIZED],
+  ["refuses", answered(false), { kind: "refused", code: "unauthorized" }],
   ["fails", failed("auth.getUser"), failed("auth.getUser")],
 ];
-const USER: [string, Awaited<ReturnType<Upstream["readUser"]>>, Outcome?][] = [
+const USER: [string, Answered<"readUser">, Outcome?][] = [
   ["has an agency", answered({ agency_id: AGENCY })],
-  ["has no agency", answered({ agency_id: null }), FORBIDDEN],
-  ["has no row", answered(undefined), FORBIDDEN],
+  ["has no agency", answered({ agency_id: null }), { kind: "refused", code: "forbidden" }],
+  ["has no row", NOTHING, { kind: "refused", code: "forbidden" }],
   ["fails", failed("users"), failed("users")],
 ];
-const RPC: [string, Awaited<ReturnType<Upstream["readActiveJob"]>>, Outcome][] = [
-  ["gives a job", answered(active), ACTIVE],
-  [
-    "gives another agency's job",
-    answered({ ...active, agency_id: OTHER_AGENCY }),
-    foreign("get_active_sync_job"),
-  ],
-  ["gives no job", answered(undefined), IDLE],
-  ["fails", failed("get_active_sync_job"), failed("get_active_sync_job")],
+const JOBS: [string, Answered<"readActiveJob">, Answered<"readRecentJob">, Outcome][] = [
+  ["active", answered(active), UNASKED, { kind: "status", status: { active: true, job } }],
+  ["active, of another agency", answered({ ...active, ...OTHER }), UNASKED, foreign("get_active_sync_job")],
+  ["unknown: the RPC fails", failed("get_active_sync_job"), UNASKED, failed("get_active_sync_job")],
+  ["finished", NOTHING, answered(recent), { kind: "status", status: { active: false, recent_job } }],
+  ["none", NOTHING, NOTHING, { kind: "status", status: { active: false, recent_job: null } }],
+  ["of another agency", NOTHING, answered({ ...recent, ...OTHER }), foreign("historical_sync_jobs")],
+  ["unknown: the query fails", NOTHING, failed("historical_sync_jobs"), failed("historical_sync_jobs")],
 ];
-
 const ORDERS = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
 /** Gives an answer some turns of the event loop later. */
@@ -63,40 +57,19 @@ const describe = (outcome: Outcome) =>
 
 for (const [auth, verdict, byAuth] of AUTH) {
   for (const [user, row, byUser] of USER) {
-    for (const [rpc, job, byRpc] of RPC) {
-      const due = byAuth ?? byUser ?? byRpc;
-      test(`getSyncStatus gives ${describe(due)} in any order of arrival if Auth ${auth}, the user ${user}, the RPC ${rpc}`, async () => {
+    for (const [jobs, activeJob, recentJob, byJobs] of JOBS) {
+      const due = byAuth ?? byUser ?? byJobs;
+      test(`getSyncStatus gives ${describe(due)} in any order of arrival if Auth ${auth}, the user ${user}, the job is ${jobs}`, async () => {
         for (const [first, second, third] of ORDERS) {
           const outcome = await getSyncStatus({
             verifyToken: () => arrive(verdict, first),
             readUser: () => arrive(row, second),
-            readActiveJob: () => arrive(job, third),
-            readRecentJob: (agencyId) => arrive(answered(agencyId === AGENCY ? recent : undefined)),
+            readActiveJob: () => arrive(activeJob, third),
+            readRecentJob: (agencyId) => arrive(agencyId === AGENCY ? recentJob : UNASKED),
           });
           assert.deepEqual(outcome, due);
         }
       });
     }
   }
-}
-
-const FALLBACKS: [string, Awaited<ReturnType<Upstream["readRecentJob"]>>, Outcome][] = [
-  ["recent_job is null if the agency has no finished job", answered(undefined), NEVER],
-  ["the fallback query fails if it fails", failed("historical_sync_jobs"), failed("historical_sync_jobs")],
-  [
-    "a recent job of another agency is never passed on",
-    answered({ ...recent, agency_id: OTHER_AGENCY }),
-    foreign("historical_sync_jobs"),
-  ],
-];
-for (const [sentence, answer, outcome] of FALLBACKS) {
-  test(`getSyncStatus: ${sentence}`, async () => {
-    const upstream: Upstream = {
-      verifyToken: () => arrive(answered(true)),
-      readUser: () => arrive(answered({ agency_id: AGENCY })),
-      readActiveJob: () => arrive(answered(undefined)),
-      readRecentJob: () => arrive(answer),
-    };
-    assert.deepEqual(await getSyncStatus(upstream), outcome);
-  });
 }

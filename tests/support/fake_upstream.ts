@@ -89,19 +89,9 @@ export function rows(...values: unknown[]): Reply {
   return answer(200, JSON.stringify(values), { "Content-Range": range });
 }
 
-/** A user as Auth writes one. */
-export function authUser(id: string, claims: Record<string, unknown> = {}): Reply {
-  const user = {
-    id,
-    aud: "authenticated",
-    role: "authenticated",
-    email: "importing@example.com",
-    email_confirmed_at: "2025-01-01T00:00:00.000000Z",
-    app_metadata: { provider: "email", providers: ["email"] },
-    user_metadata: {},
-    created_at: "2025-01-01T00:00:00.000000Z",
-    ...claims,
-  };
+/** A user as Auth writes one; other fields than these are not read. */
+export function authUser(id: string, fields: Record<string, unknown> = {}): Reply {
+  const user = { id, aud: "authenticated", role: "authenticated", email: "importing@example.com", ...fields };
   return answer(200, JSON.stringify(user), { "X-Supabase-Api-Version": "2024-01-01" });
 }
 
@@ -118,7 +108,7 @@ export interface FakeUpstream {
   url: string;
   /** How each request is answered; change it at will. */
   respond: Record<Step, Responder>;
-  /** How it is answered to one caller, by the token, where that differs. */
+  /** How it is answered to one caller, by the token, if that differs. */
   callers: Map<string, Partial<Record<Step, Responder>>>;
   /** Everything that was asked, in order of arrival. */
   requests: { step: Step | undefined; method: string; url: URL; headers: IncomingMessage["headers"] }[];
@@ -147,14 +137,12 @@ export async function startFakeUpstream(): Promise<FakeUpstream> {
 
   const fake: FakeUpstream = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    respond: { ...HEALTHY },
+    respond: HEALTHY,
     callers: new Map(),
     requests: [],
     abandoned: [],
     reset(changes = {}) {
-      fake.respond = { ...HEALTHY, ...changes };
-      fake.requests = [];
-      fake.abandoned = [];
+      Object.assign(fake, { respond: { ...HEALTHY, ...changes }, requests: [], abandoned: [] });
     },
     stop() {
       server.closeAllConnections();
