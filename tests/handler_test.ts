@@ -87,3 +87,8 @@ test("a client that disconnects cancels every upstream request, repeats none, an
   assert.equal(upstream.requests.length, 3);
   assert.deepEqual(fn.output.slice(logged), []);
 });
+
+test("config.toml leaves the check of tokens to the function: the gateway's own lacks CORS headers", async () => {
+  const config = await Deno.readTextFile(new URL("../supabase/config.toml", import.meta.url));
+  assert.match(config, /^\[functions\.get-sync-status\]\n(#.*\n)*verify_jwt = false$/m);
+});

@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { z } from "zod";
 import { readTimestamp } from "../supabase/functions/get-sync-status/contract.ts";
-import { ACTIVE_ROW, RECENT_ROW, rows, startFunctionOnFake, TOKEN, USER } from "./support/fake_upstream.ts";
+import { ACTIVE_ROW, RECENT_ROW, rows, startFunctionOnFake, TOKEN } from "./support/fake_upstream.ts";
 import { poll, test } from "./support/helpers.ts";
 
 const { upstream, fn } = await startFunctionOnFake();
@@ -31,10 +31,6 @@ const headerValue = fc.string({
   maxLength: 200,
 });
 
-/** The subject of a token, decoded by other code than the function's. */
-const readSub = (token: string) =>
-  JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()).sub;
-
 const payload = fc.oneof(
   fc.jsonValue(),
   fc.record({ sub: fc.jsonValue(), role: fc.constant("authenticated") }),
@@ -51,22 +47,6 @@ holds(
   async (authorization) => {
     assert.equal((await poll(fn.url, undefined, { headers: { authorization } })).status, 401);
     assert.deepEqual(upstream.requests, []);
-  },
-);
-
-holds(
-  "GET never answers for another user if a token is changed in one character",
-  1_000,
-  fc.record({
-    at: fc.nat({ max: TOKEN.length - 1 }),
-    put: fc.constantFrom("", "A", "-", "_", ".", " ", "=", "%"),
-  }),
-  async ({ at, put }) => {
-    const changed = `${TOKEN.slice(0, at)}${put}${TOKEN.slice(at + 1)}`;
-    const { status } = await poll(fn.url, changed);
-    // The fake upstream verifies no signature and knows one user, so a 200 is right only if sub is unchanged.
-    if (status === 200) assert.equal(readSub(changed), USER);
-    else assert([401, 500].includes(status));
   },
 );
 
