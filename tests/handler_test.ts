@@ -1,6 +1,7 @@
 /** handler.ts: what reaches the upstream, what is logged, and what happens when a client goes away. */
 
 import assert from "node:assert/strict";
+import { createHandler } from "../supabase/functions/get-sync-status/handler.ts";
 import {
   answer,
   authError,
@@ -12,7 +13,7 @@ import {
   tokenOf,
   USER,
 } from "./support/fake_upstream.ts";
-import { loggedFor, poll, test, until } from "./support/helpers.ts";
+import { keepsContract, loggedFor, poll, test, until } from "./support/helpers.ts";
 
 const { upstream, fn } = await startFunctionOnFake();
 
@@ -82,10 +83,26 @@ test("a client that disconnects cancels every upstream request, repeats none, an
   await until(() => upstream.requests.length === 3);
   client.abort();
   assert.equal(await gone, "AbortError");
-  await until(() => upstream.abandoned.length === 3);
+  // Before the deadline would cancel them.
+  await until(() => upstream.abandoned.length === 3, 5_000);
   assert.equal((await ask({ method: "OPTIONS" })).status, 204);
   assert.equal(upstream.requests.length, 3);
   assert.deepEqual(fn.output.slice(logged), []);
+});
+
+test("GET answers 500 if the function itself fails, and logs the error's class alone", async () => {
+  const request = new Request(fn.url);
+  const thrown = Object.assign(new Error(`at ${TOKEN}`), { name: "BrokenError" });
+  Object.defineProperty(request, "headers", { get: () => assert.fail(thrown) });
+  const [{ error }, lines]: [Console, string[]] = [console, []];
+  console.error = (line) => lines.push(line);
+  try {
+    const answer = await createHandler({ url: upstream.url, publishableKey: KEY })(request);
+    assert.equal((await keepsContract(answer)).status, 500);
+  } finally {
+    console.error = error;
+  }
+  assert.match(lines.join(), /"step":"handler","reason":"BrokenError"\}$/);
 });
 
 test("config.toml leaves the check of tokens to the function: the gateway's own lacks CORS headers", async () => {

@@ -212,14 +212,12 @@ const unpooled = Deno.createHttpClient?.({ poolMaxIdlePerHost: 0 });
  * (RFC 9110, 9.2.2: each request here is a GET).
  */
 async function fetchUpstream(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
-  const signal = currentSignal();
   // An API does not redirect, and whoever does must not be handed the token. A redirect that is
   // not followed is an answer, and to supabase-js an error.
-  const request: RequestInit = { ...init, redirect: "manual", signal };
-  const response = await fetch(input, request).catch((error) => {
-    if (signal?.aborted) throw error;
-    return fetch(input, { ...request, client: unpooled });
-  });
+  const request: RequestInit = { ...init, redirect: "manual", signal: currentSignal() };
+  const response = await fetch(input, request)
+    // Over or cancelled, it fails again without being sent.
+    .catch(() => fetch(input, { ...request, client: unpooled }));
   if (response.status !== 404) return response;
   // postgrest-js takes a 404 with an array for "no rows", and that would be "no agency".
   const body = await response.text();
