@@ -7,7 +7,6 @@
  * @module
  */
 
-import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { cleanEnvironment, npx, pathOf } from "../local/commands.ts";
 import { PLATFORM_VARIABLE, type PlatformFunction } from "../local/function_process.ts";
@@ -25,22 +24,22 @@ try {
     await Deno.copyFile(join(FUNCTION, name), join(folder, name));
   }
   await Deno.copyFile(PLATFORM, join(folder, "platform.ts"));
-  const entrypoint = join(folder, "main.ts");
-  await Deno.writeTextFile(entrypoint, 'import "./platform.ts";\nimport "./index.ts";\n');
-  const executable = await npx(`deno@${EDGE_RUNTIME_DENO}`, ["eval", "console.log(Deno.execPath())"], {
-    cwd: folder,
-  });
+  await Deno.writeTextFile(join(folder, "main.ts"), 'import "./platform.ts";\nimport "./index.ts";\n');
+  const find = ["eval", "console.log(Deno.execPath())"];
   const platform: PlatformFunction = {
-    deno: executable.trim(),
+    deno: (await npx(`deno@${EDGE_RUNTIME_DENO}`, find, { cwd: folder })).trim(),
     config: join(folder, "deno.json"),
-    entrypoint,
+    entrypoint: join(folder, "main.ts"),
   };
   const files = TESTS.map((name) => pathOf(`../tests/${name}_test.ts`, import.meta.url));
-  const tests = spawn(Deno.execPath(), ["test", "--quiet", "--allow-all", "--parallel", ...files], {
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: ["test", "--quiet", "--allow-all", "--parallel", ...files],
     env: { ...cleanEnvironment(), [PLATFORM_VARIABLE]: JSON.stringify(platform) },
-    stdio: "inherit",
-  });
-  Deno.exitCode = await new Promise((resolve) => tests.once("close", (code) => resolve(code ?? 1)));
+    clearEnv: true,
+    stdout: "inherit",
+    stderr: "inherit",
+  }).output();
+  Deno.exitCode = code;
 } finally {
   await Deno.remove(folder, { recursive: true });
 }

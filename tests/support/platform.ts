@@ -1,8 +1,7 @@
 /**
- * Runs before the function in `deno task test:platform`: removes what Supabase's
- * edge runtime removes. Runs on an older Deno than the rest, and imports nothing.
+ * Runs before the function in `deno task test:platform`, on its older Deno:
+ * removes what the edge runtime (https://github.com/supabase/edge-runtime) removes.
  *
- * @see https://github.com/supabase/edge-runtime
  * @module
  */
 
