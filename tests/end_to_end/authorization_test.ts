@@ -102,8 +102,8 @@ test("GET answers 401 on the next poll after the user is deleted", async () => {
   await is401(session);
 });
 
-for (const scheme of ["bearer", "BEARER", "bEaReR"]) {
-  test(`GET accepts the scheme written as ${scheme}`, async () => {
+test("GET accepts the scheme in any case", async () => {
+  for (const scheme of ["bearer", "BEARER", "bEaReR"]) {
     assert.equal((await askWith(`${scheme}  ${token} `)).status, 200);
-  });
-}
+  }
+});

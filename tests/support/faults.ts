@@ -128,15 +128,13 @@ export const FAULTS: Fault[] = [
   },
   {
     name: "200 of somebody else",
-    at: (step) =>
-      reply(
+    at: (step) => {
+      const owner = step === "auth.getUser" ? "id" : "agency_id";
+      return reply(
         step,
-        right(step).map((row) => ({
-          ...row,
-          ...(step === "auth.getUser" ? { id: "b0000000-0000-4000-8000-000000000009" } : {}),
-          agency_id: "a0000000-0000-4000-8000-000000000009",
-        })),
-      ),
+        right(step).map((row) => ({ ...row, [owner]: "a0000000-0000-4000-8000-000000000009" })),
+      );
+    },
     expected: 500,
     // An agency says nothing of whose it is; the job that is not its own does.
     seenAt: { users: "get_active_sync_job" },

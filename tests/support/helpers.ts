@@ -27,13 +27,9 @@ export function test(
     sanitizeExit: false,
     // Not Deno's own limit: it ends whatever runs in the isolate, the embedded stack too.
     async fn(t) {
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const tooLate = new Promise<never>((_, reject) => {
-        timer = realSetTimeout(
-          () => reject(new Error(`This took longer than ${limitMs / 1_000} s.`)),
-          limitMs,
-        );
-      });
+      const { promise: tooLate, reject } = Promise.withResolvers<never>();
+      const late = new Error(`This took longer than ${limitMs / 1_000} s.`);
+      const timer = realSetTimeout(() => reject(late), limitMs);
       try {
         await Promise.race([fn(t), tooLate]);
       } finally {
