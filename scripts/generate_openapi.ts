@@ -12,32 +12,15 @@ import { ERRORS, HEADERS, PREFLIGHT_HEADERS } from "../supabase/functions/get-sy
 import type { ErrorBody, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
 import { deno, pathOf } from "../local/commands.ts";
 
-/** The file that front ends generate their clients from. */
-export const OPENAPI_FILE = new URL("../docs/openapi.json", import.meta.url);
-
-const NEVER: SyncStatus = { active: false, recent_job: null };
-
 /** The newest release of CHANGELOG.md. */
 const [, VERSION] =
   /^## \[(\d\S*)\]/m.exec(await Deno.readTextFile(pathOf("../CHANGELOG.md", import.meta.url))) ?? [];
 
-/** The errors that a GET can be answered with. */
-type GetError = Exclude<ErrorCode, "method_not_allowed">;
-
-const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
-
-/** When an error is answered, as the table of errors in README.md says it. */
-function conditionOf(code: ErrorCode): string {
-  const condition = new RegExp(`\\| \`${code}\` +\\| (.+?) +\\|`).exec(README)?.[1];
-  if (!condition) throw new Error(`README.md has no row for the error ${code}.`);
-  return `${condition.charAt(0).toUpperCase()}${condition.slice(1)}.`;
-}
-
 /**
- * The exported types of types.ts as JSON Schema, each by its name and with its
- * doc comment: a client generator makes types of the same names from them.
+ * Makes JSON Schemas from the exported types of types.ts, each with its name
+ * and its doc comment: a client generator makes types of the same names.
  */
-function schemas(): unknown {
+function makeSchemas(): Record<string, unknown> {
   const types = pathOf("../supabase/functions/get-sync-status/types.ts", import.meta.url);
   const { definitions } = createGenerator({
     // It takes a glob pattern, and a folder above may have brackets in its name.
@@ -48,60 +31,41 @@ function schemas(): unknown {
     // It would look for a folder node_modules; `deno task check` checks the file.
     skipTypeCheck: true,
   }).createSchema();
-  return JSON.parse(JSON.stringify(definitions).replaceAll("#/definitions/", "#/components/schemas/"));
+  const schemas = JSON.stringify(definitions).replaceAll("#/definitions/", "#/components/schemas/");
+  // Generators make a union of `oneOf` alone, and a body is one of the two.
+  return JSON.parse(schemas.replace('"SyncStatus":{"anyOf"', '"SyncStatus":{"oneOf"'));
 }
 
-const header = (description: string, schema: Record<string, unknown> = { type: "string" }) => ({
-  description,
-  required: true,
-  schema,
-});
-
-/** A header whose value is always the one that the handler sends. */
-const fixed = (name: string, description: string) =>
-  header(description, { const: new Headers(HEADERS).get(name) });
+const header = (schema = {}) => ({ required: true, schema: { type: "string", ...schema } });
 
 /** Sent with every response. */
-const DESCRIBED_HEADERS = {
-  "X-Request-Id": header("The log line of a failure repeats it.", { type: "string", format: "uuid" }),
-  "Cache-Control": fixed("Cache-Control", "A status is true only now."),
-  "Access-Control-Allow-Origin": fixed("Access-Control-Allow-Origin", "Every origin may read the answer."),
-  "Access-Control-Allow-Headers": header("The headers that supabase-js sends."),
-  "Access-Control-Allow-Methods": fixed("Access-Control-Allow-Methods", "The methods that are answered."),
-  "Access-Control-Expose-Headers": fixed(
-    "Access-Control-Expose-Headers",
-    "What a page may read besides the body.",
-  ),
+const SHARED_HEADERS = {
+  "X-Request-Id": { ...header({ format: "uuid" }), description: "The log line of a failure repeats it." },
+  ...Object.fromEntries(Object.entries(HEADERS).map(([name, value]) => [name, header({ const: value })])),
+  // Any header may be added, and a newer supabase-js names more of them.
+  "Access-Control-Allow-Headers": header(),
 };
 
-const errorResponse = (code: GetError) => {
-  const { error, headers = {} } = ERRORS[code];
-  const own = Object.entries(headers).map(([name, value]) => [name, header("Fixed.", { const: value })]);
+function respond(description: string, type: string, examples: Record<string, unknown>, headers = {}) {
+  const names = Object.keys({ ...SHARED_HEADERS, ...headers });
   return {
-    description: conditionOf(code),
-    headers: { ...DESCRIBED_HEADERS, ...Object.fromEntries(own) },
-    content: {
-      "application/json": {
-        schema: { $ref: "#/components/schemas/ErrorBody" },
-        example: { error, code } satisfies ErrorBody,
-      },
-    },
+    description,
+    headers: Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }])),
+    content: { "application/json": { schema: { $ref: `#/components/schemas/${type}` }, examples } },
   };
-};
-const errorResponses = (...codes: GetError[]) =>
-  Object.fromEntries(codes.map((code) => [ERRORS[code].status, errorResponse(code)]));
+}
 
-/** What is answered to any other method than GET: no client may call it, so it is no operation. */
-const otherMethods = () => {
-  const { status, headers } = ERRORS.method_not_allowed;
-  return [
-    `OPTIONS, the preflight of a browser, is answered with 204 and \`Access-Control-Max-Age: ${
-      PREFLIGHT_HEADERS["Access-Control-Max-Age"]
-    }\`.`,
-    `Any other method is answered with ${status}, \`Allow: ${headers?.Allow}\` and the code \`method_not_allowed\`.`,
-    "Neither looks at the token, and both have the headers that every answer has.",
-  ].join(" ");
-};
+function respondError(code: ErrorCode) {
+  const { error, headers } = ERRORS[code];
+  return respond(error, "ErrorBody", { [code]: { value: { error, code } satisfies ErrorBody } }, headers);
+}
+
+const { status, headers } = ERRORS.method_not_allowed;
+/** The other methods: no client may call them, so they are no operations. */
+const DESCRIPTION = `
+OPTIONS is answered with 204 and \`Access-Control-Max-Age: ${PREFLIGHT_HEADERS["Access-Control-Max-Age"]}\`,
+any other method with ${status}, \`Allow: ${headers?.Allow}\` and the code \`method_not_allowed\`.
+Neither looks at the token.`.trim();
 
 const DOCUMENT = {
   openapi: "3.1.0",
@@ -109,55 +73,57 @@ const DOCUMENT = {
     title: "get-sync-status",
     version: VERSION,
     description: "How far an agency's import of historical calls is, or how the last one ended.",
+    contact: { name: "The authors of get-sync-status" },
     license: { name: "MIT", identifier: "MIT" },
   },
   servers: [
     { url: "https://{ref}.supabase.co/functions/v1", variables: { ref: { default: "project-ref" } } },
     { url: "http://127.0.0.1:54321/functions/v1", description: "The local stack" },
   ],
+  tags: [{ name: "sync", description: "The import of an agency's historical calls" }],
   security: [{ accessToken: [] }],
   paths: {
     "/get-sync-status": {
       get: {
         operationId: "getSyncStatus",
+        tags: ["sync"],
         summary: "The active job, or else the most recent finished one",
-        description: otherMethods(),
+        description: DESCRIPTION,
         responses: {
-          200: {
-            description: "The status of the caller's own agency.",
-            headers: DESCRIBED_HEADERS,
-            content: {
-              "application/json": {
-                schema: { $ref: "#/components/schemas/SyncStatus" },
-                examples: {
-                  active: { summary: "A job is pending or in progress", value: ACTIVE },
-                  idle: { summary: "No job is active; the most recent finished one", value: IDLE },
-                  never: { summary: "The agency never had a job", value: NEVER },
-                },
-              },
-            },
-          },
-          ...errorResponses("unauthorized", "forbidden", "internal_error"),
+          200: respond("The status of the caller's own agency.", "SyncStatus", {
+            active: { value: ACTIVE },
+            idle: { value: IDLE },
+            never: { value: { active: false, recent_job: null } satisfies SyncStatus },
+          }),
+          401: respondError("unauthorized"),
+          403: respondError("forbidden"),
+          500: respondError("internal_error"),
         },
       },
     },
   },
   components: {
+    headers: {
+      ...SHARED_HEADERS,
+      "WWW-Authenticate": header({ const: ERRORS.unauthorized.headers?.["WWW-Authenticate"] }),
+    },
     securitySchemes: {
       accessToken: {
         type: "http",
         scheme: "bearer",
         bearerFormat: "JWT",
-        description: "The access token that Supabase Auth gave the signed-in user.",
+        description: "Of the signed-in user",
       },
     },
-    schemas: schemas(),
+    schemas: makeSchemas(),
   },
 };
 
-/** The OpenAPI document, formatted. */
+/** Gives the OpenAPI document, formatted. */
 export function generateOpenapi(): Promise<string> {
   return deno(["fmt", "--ext", "json", "--line-width", "110", "-"], JSON.stringify(DOCUMENT, null, 2));
 }
 
-if (import.meta.main) await Deno.writeTextFile(OPENAPI_FILE, await generateOpenapi());
+if (import.meta.main) {
+  await Deno.writeTextFile(pathOf("../docs/openapi.json", import.meta.url), await generateOpenapi());
+}

@@ -1,14 +1,12 @@
-/** What people copy, or generate from openapi.json, compiles where they have it. */
+/** What people copy compiles where they have it. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../deno.json" with { type: "json" };
-import { deno, npx, pathOf } from "../local/commands.ts";
+import { deno, pathOf } from "../local/commands.ts";
 import { test } from "./support/helpers.ts";
 
 const CONFIG = pathOf("../deno.json", import.meta.url);
-// Through npx, which gives it the TypeScript 5 that it needs.
-const OPENAPI_TYPESCRIPT = "openapi-typescript@7.13.0";
 const { "create-vite": createVite, typescript, "@types/react": typesOfReact } = config.imports;
 /** The folders that people copy side by side. */
 const COPIED = ["client", "react"];
@@ -57,39 +55,6 @@ test("the folders examples/client and examples/react compile in a fresh Vite pro
 
     await Deno.writeTextFile(join(copy, "wrong.ts"), "export const wrong: string = 1;\n");
     await assert.rejects(tsc(), /TS2322/);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-});
-
-test("a client generated from openapi.json gives a typed SyncStatus, and has GET alone", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const generated = await npx(OPENAPI_TYPESCRIPT, [pathOf("../docs/openapi.json", import.meta.url)]);
-    for (
-      const told of ["ActiveJob: {", "RecentJob: {", "Timestamp: string", "until they have been counted"]
-    ) {
-      assert(generated.includes(told), told);
-    }
-    await Deno.writeTextFile(join(folder, "generated.ts"), generated);
-    await Deno.copyFile(pathOf("../examples/client/types.ts", import.meta.url), join(folder, "types.ts"));
-    const use = join(folder, "use.ts");
-    await Deno.writeTextFile(
-      use,
-      `import createClient from "openapi-fetch";
-       import type { components, paths } from "./generated.ts";
-       import type { SyncStatus } from "./types.ts";
-
-       const client = createClient<paths>();
-       const { data } = await client.GET("/get-sync-status");
-       export const status: SyncStatus | undefined = data;
-       export const same = (status: SyncStatus): components["schemas"]["SyncStatus"] => status;
-       // @ts-expect-error: it is typed
-       export const wrong: number | undefined = data?.active;
-       // @ts-expect-error: there is GET alone
-       await client.POST("/get-sync-status");`,
-    );
-    await deno(["check", "--quiet", "--config", CONFIG, use]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

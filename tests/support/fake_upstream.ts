@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net";
 import { SignJWT } from "jose";
 import ACTIVE from "../../examples/answers/active.json" with { type: "json" };
 import IDLE from "../../examples/answers/idle.json" with { type: "json" };
+import { type FunctionProcess, startFunction } from "../../local/function_process.ts";
 import type { Step } from "../../supabase/functions/get-sync-status/upstream.ts";
 
 export const USER = "b0000000-0000-4000-8000-000000000001";
@@ -58,7 +59,6 @@ export function send(responder: Responder, response: ServerResponse, request: In
 /** An error as Auth writes it for API version 2024-01-01. */
 export function authError(status: number, code: string): Reply {
   return answer(status, JSON.stringify({ code, message: `Auth says ${code}` }), {
-    "Content-Type": "application/json",
     "X-Supabase-Api-Version": "2024-01-01",
     "X-Sb-Error-Code": code,
   });
@@ -66,63 +66,33 @@ export function authError(status: number, code: string): Reply {
 
 /** An error as PostgREST writes it. */
 export function postgrestError(status: number, code: string): Reply {
-  return answer(
-    status,
-    JSON.stringify({ code, details: null, hint: null, message: `PostgREST says ${code}` }),
-  );
+  const error = { code, details: null, hint: null, message: `PostgREST says ${code}` };
+  return answer(status, JSON.stringify(error));
 }
 
-/** A job's instants as PostgREST writes them. */
-const instant = (timestamp: string) => timestamp.replace("Z", "+00:00");
+/** A job of the examples as PostgREST writes it: it has an agency, and offsets in hours and minutes. */
+const row = <Job>(job: Job): Job & { agency_id: string } => ({
+  agency_id: AGENCY,
+  ...JSON.parse(JSON.stringify(job).replaceAll('Z"', '+00:00"')),
+});
 
 const { progress_percent: _, ...activeJob } = ACTIVE.job;
-/** The row of the example of an active job, as PostgREST writes it. */
-export const ACTIVE_ROW = {
-  agency_id: AGENCY,
-  ...activeJob,
-  date_from: instant(activeJob.date_from),
-  date_to: instant(activeJob.date_to),
-  started_at: instant(activeJob.started_at),
-  last_activity_at: instant(activeJob.last_activity_at),
-};
+/** The row of the example of an active job. */
+export const ACTIVE_ROW = row(activeJob);
 
-/** The row of the example of a finished job, as PostgREST writes it. */
-export const RECENT_ROW = {
-  agency_id: AGENCY,
-  ...IDLE.recent_job,
-  date_from: instant(IDLE.recent_job.date_from),
-  date_to: instant(IDLE.recent_job.date_to),
-  created_at: instant(IDLE.recent_job.created_at),
-};
+/** The row of the example of a finished job. */
+export const RECENT_ROW = row(IDLE.recent_job);
 
 /** Rows as PostgREST writes them. */
 export function rows(...values: unknown[]): Reply {
-  return answer(200, JSON.stringify(values), {
-    "Content-Range": values.length ? `0-${values.length - 1}/*` : "*/*",
-  });
+  const range = values.length ? `0-${values.length - 1}/*` : "*/*";
+  return answer(200, JSON.stringify(values), { "Content-Range": range });
 }
 
-/** A user as Auth writes one. */
-export function authUser(id: string): Reply {
-  return answer(
-    200,
-    JSON.stringify({
-      id,
-      aud: "authenticated",
-      role: "authenticated",
-      email: "importing@example.com",
-      email_confirmed_at: "2025-01-01T00:00:00.000000Z",
-      phone: "",
-      last_sign_in_at: "2025-03-15T09:00:00.123456Z",
-      app_metadata: { provider: "email", providers: ["email"] },
-      user_metadata: {},
-      identities: [],
-      created_at: "2025-01-01T00:00:00.000000Z",
-      updated_at: "2025-03-15T09:00:00.123456Z",
-      is_anonymous: false,
-    }),
-    { "Content-Type": "application/json", "X-Supabase-Api-Version": "2024-01-01" },
-  );
+/** A user as Auth writes one; other fields than these are not read. */
+export function authUser(id: string, fields: Record<string, unknown> = {}): Reply {
+  const user = { id, aud: "authenticated", role: "authenticated", email: "importing@example.com", ...fields };
+  return answer(200, JSON.stringify(user), { "X-Supabase-Api-Version": "2024-01-01" });
 }
 
 /** How each upstream request is answered when nothing is wrong and a job is active. */
@@ -138,7 +108,7 @@ export interface FakeUpstream {
   url: string;
   /** How each request is answered; change it at will. */
   respond: Record<Step, Responder>;
-  /** How it is answered to one caller, by the token, where that differs. */
+  /** How it is answered to one caller, by the token, if that differs. */
   callers: Map<string, Partial<Record<Step, Responder>>>;
   /** Everything that was asked, in order of arrival. */
   requests: { step: Step | undefined; method: string; url: URL; headers: IncomingMessage["headers"] }[];
@@ -167,14 +137,12 @@ export async function startFakeUpstream(): Promise<FakeUpstream> {
 
   const fake: FakeUpstream = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    respond: { ...HEALTHY },
+    respond: HEALTHY,
     callers: new Map(),
     requests: [],
     abandoned: [],
     reset(changes = {}) {
-      fake.respond = { ...HEALTHY, ...changes };
-      fake.requests = [];
-      fake.abandoned = [];
+      Object.assign(fake, { respond: { ...HEALTHY, ...changes }, requests: [], abandoned: [] });
     },
     stop() {
       server.closeAllConnections();
@@ -182,4 +150,15 @@ export async function startFakeUpstream(): Promise<FakeUpstream> {
     },
   };
   return fake;
+}
+
+/** Starts the function on a fake upstream; both end with the tests of the file. */
+export async function startFunctionOnFake(): Promise<{ upstream: FakeUpstream; fn: FunctionProcess }> {
+  const upstream = await startFakeUpstream();
+  const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
+  Deno.test.afterAll(async () => {
+    await fn.stop();
+    await upstream.stop();
+  });
+  return { upstream, fn };
 }

@@ -23,40 +23,37 @@ export const STEPS = ["auth.getUser", "users", "get_active_sync_job", "historica
 export interface Fault {
   name: string;
   at(step: Step): Responder;
-  /** 200 where the answer is right in spite of it. */
+  /** 200 if the answer is right in spite of it. */
   expected: 200 | 500;
-  /** The step that the log names, where that is not the one at fault. */
+  /** It gave no answer at all, so the step is asked once more. */
+  repeated?: true;
+  /** The step that the log names, if that is not the one at fault. */
   seenAt?: Partial<Record<Step, Step>>;
 }
 
 /**
  * Each error that Auth gives on `GET /user`, whose fault it is, and so what the
- * caller must be told: 401 where it is the token's, 500 where it is not.
+ * caller must get: 401 if it is the token's, 500 if it is not.
  *
  * @see https://github.com/supabase/auth, read at v2.196.0: requireAuthentication
  * and maybeLoadUserOrSession in internal/api/auth.go, UserGet in user.go,
  * timeoutMiddleware in middleware.go, handleResponseErrorHTTP in errors.go
  */
-export const AUTH_ERRORS: { status: number; code: string; verdict: 401 | 500; reason: string }[] = [
-  { status: 403, code: "bad_jwt", verdict: 401, reason: "the signature, the expiry or a claim is not right" },
-  { status: 400, code: "bad_jwt", verdict: 401, reason: "the subject is no UUID" },
-  { status: 403, code: "user_not_found", verdict: 401, reason: "the user was deleted" },
-  { status: 403, code: "user_banned", verdict: 401, reason: "the user is banned" },
-  { status: 403, code: "session_not_found", verdict: 401, reason: "the session was signed out" },
-  {
-    status: 403,
-    code: "session_expired",
-    verdict: 401,
-    reason: "the session is over; today on a refresh alone",
-  },
-  { status: 400, code: "validation_failed", verdict: 401, reason: "the token names no audience" },
-  { status: 401, code: "no_authorization", verdict: 500, reason: "the header was taken off on the way" },
-  { status: 403, code: "not_admin", verdict: 500, reason: "that is asked on other paths alone" },
-  { status: 409, code: "conflict", verdict: 500, reason: "the database was busy" },
-  { status: 429, code: "over_request_rate_limit", verdict: 500, reason: "too many requests" },
-  { status: 500, code: "unexpected_failure", verdict: 500, reason: "Auth or its database failed" },
-  { status: 500, code: "unknown", verdict: 500, reason: "Auth named no code of its own" },
-  { status: 504, code: "request_timeout", verdict: 500, reason: "Auth took too long" },
+export const AUTH_ERRORS: [status: number, code: string, due: 401 | 500, reason: string][] = [
+  [403, "bad_jwt", 401, "the signature, the expiry or a claim is not right"],
+  [400, "bad_jwt", 401, "the subject is no UUID"],
+  [403, "user_not_found", 401, "the user was deleted"],
+  [403, "user_banned", 401, "the user is banned"],
+  [403, "session_not_found", 401, "the session was signed out"],
+  [403, "session_expired", 401, "the session is over; today on a refresh alone"],
+  [400, "validation_failed", 401, "the token names no audience"],
+  [401, "no_authorization", 500, "the header was removed on the way"],
+  [403, "not_admin", 500, "that is asked on other paths alone"],
+  [409, "conflict", 500, "the database was busy"],
+  [429, "over_request_rate_limit", 500, "too many requests"],
+  [500, "unexpected_failure", 500, "Auth or its database failed"],
+  [500, "unknown", 500, "Auth named no code of its own"],
+  [504, "request_timeout", 500, "Auth took too long"],
 ];
 
 /** An error in the words of the service that a step asks. */
@@ -74,77 +71,70 @@ const reply = (step: Step, values: unknown[]): Reply =>
   step === "auth.getUser" && values.length === 1 ? answer(200, JSON.stringify(values[0])) : rows(...values);
 
 /** Writes one byte at a time until there is none left or the client is gone. */
-function drip(response: ServerResponse, bytes: Iterator<string>): void {
+function drip(response: ServerResponse, bytes: string): void {
+  let sent = 0;
   const timer = setInterval(() => {
-    const next = bytes.next();
-    if (next.done) response.end();
-    else response.write(next.value);
+    if (sent === bytes.length) response.end();
+    else response.write(bytes.charAt(sent++));
   }, 1);
   response.once("close", () => clearInterval(timer));
 }
 
-function* blanks(): Iterator<string> {
-  for (;;) yield " ";
-}
+/** Faults that gave an answer, or none in time: a 500 each. */
+const FAILING: Record<string, Fault["at"]> = {
+  "a connection that breaks in the middle of the body": (step) => (response) => {
+    const { status, headers, body } = HEALTHY[step];
+    response.writeHead(status, { ...headers, "Content-Length": String(body.length) });
+    response.write(body.slice(0, body.length >> 1), () => response.destroy());
+  },
+  "an answer that comes byte by byte, for a quarter of an hour": (step) => (response) => {
+    response.writeHead(200, HEALTHY[step].headers);
+    drip(response, " ".repeat(1_000_000));
+  },
+  "an answer that never comes": () => () => {},
+  "400": (step) => error(step, 400, "bad_json", "PGRST100"),
+  "401 without Auth's code": () => answer(401, '{"message":"Unauthorized"}'),
+  "401 with an HTML page": () => page(401),
+  "403 with an HTML page": () => page(403),
+  "403": (step) => error(step, 403, "not_admin", "42501"),
+  "404": (step) => error(step, 404, "unexpected_failure", "PGRST202"),
+  "404 with an empty list": () => answer(404, "[]"),
+  "404 without a body": () => answer(404, ""),
+  "409": (step) => error(step, 409, "conflict", "40001"),
+  "429": (step) => error(step, 429, "over_request_rate_limit", "PGRST003"),
+  "500": (step) => error(step, 500, "unexpected_failure", "XX000"),
+  "502 with an HTML page": () => page(502),
+  "503 with Retry-After": () => page(503, { "Retry-After": "120" }),
+  "503 as the service writes it": (step) => error(step, 503, "request_timeout", "PGRST002"),
+  "504": (step) => error(step, 504, "request_timeout", "57014"),
+  "520": () => page(520),
+  "a redirect": (step) => answer(302, HEALTHY[step].body, { "Location": "/elsewhere" }),
+  "200 with broken JSON": (step) => answer(200, HEALTHY[step].body.slice(0, -9)),
+  "200 with an HTML page": () => page(200),
+  "200 without a body": () => answer(200, ""),
+  "200 with null": () => answer(200, "null"),
+  "200 with another shape": (step) => reply(step, [{ name: "Harbour Calls" }]),
+  "200 with two where one is due": (step) => reply(step, [...right(step), ...right(step)]),
+  "206 with an empty list": () => answer(206, "[]"),
+};
 
 export const FAULTS: Fault[] = [
+  ...Object.entries(FAILING).map(([name, at]): Fault => ({ name, at, expected: 500 })),
   {
     name: "a connection that closes without an answer",
     at: () => (response) => response.destroy(),
     expected: 500,
-  },
-  {
-    name: "a connection that breaks in the middle of the body",
-    at: (step) => (response) => {
-      const { status, headers, body } = HEALTHY[step];
-      response.writeHead(status, { ...headers, "Content-Length": String(body.length) });
-      response.write(body.slice(0, body.length >> 1), () => response.destroy());
-    },
-    expected: 500,
-  },
-  { name: "400", at: (step) => error(step, 400, "bad_json", "PGRST100"), expected: 500 },
-  { name: "401 without Auth's code", at: () => answer(401, '{"message":"Unauthorized"}'), expected: 500 },
-  { name: "401 with an HTML page", at: () => page(401), expected: 500 },
-  { name: "403 with an HTML page", at: () => page(403), expected: 500 },
-  { name: "403", at: (step) => error(step, 403, "not_admin", "42501"), expected: 500 },
-  { name: "404", at: (step) => error(step, 404, "unexpected_failure", "PGRST202"), expected: 500 },
-  { name: "404 with an empty list", at: () => answer(404, "[]"), expected: 500 },
-  { name: "404 without a body", at: () => answer(404, ""), expected: 500 },
-  { name: "409", at: (step) => error(step, 409, "conflict", "40001"), expected: 500 },
-  { name: "429", at: (step) => error(step, 429, "over_request_rate_limit", "PGRST003"), expected: 500 },
-  { name: "500", at: (step) => error(step, 500, "unexpected_failure", "XX000"), expected: 500 },
-  { name: "502 with an HTML page", at: () => page(502), expected: 500 },
-  { name: "503 with Retry-After", at: () => page(503, { "Retry-After": "120" }), expected: 500 },
-  {
-    name: "503 as the service writes it",
-    at: (step) => error(step, 503, "request_timeout", "PGRST002"),
-    expected: 500,
-  },
-  { name: "504", at: (step) => error(step, 504, "request_timeout", "57014"), expected: 500 },
-  { name: "520", at: () => page(520), expected: 500 },
-  { name: "a redirect", at: () => answer(302, "", { "Location": "/elsewhere" }), expected: 500 },
-  { name: "200 with broken JSON", at: (step) => answer(200, HEALTHY[step].body.slice(0, -9)), expected: 500 },
-  { name: "200 with an HTML page", at: () => page(200), expected: 500 },
-  { name: "200 without a body", at: () => answer(200, ""), expected: 500 },
-  { name: "206 with an empty list", at: () => answer(206, "[]"), expected: 500 },
-  { name: "200 with null", at: () => answer(200, "null"), expected: 500 },
-  { name: "200 with another shape", at: (step) => reply(step, [{ name: "Harbour Calls" }]), expected: 500 },
-  {
-    name: "200 with two where one is due",
-    at: (step) => reply(step, [...right(step), ...right(step)]),
-    expected: 500,
+    repeated: true,
   },
   {
     name: "200 of somebody else",
-    at: (step) =>
-      reply(
+    at: (step) => {
+      const owner = step === "auth.getUser" ? "id" : "agency_id";
+      return reply(
         step,
-        right(step).map((row) => ({
-          ...row,
-          ...(step === "auth.getUser" ? { id: "b0000000-0000-4000-8000-000000000009" } : {}),
-          agency_id: "a0000000-0000-4000-8000-000000000009",
-        })),
-      ),
+        right(step).map((row) => ({ ...row, [owner]: "a0000000-0000-4000-8000-000000000009" })),
+      );
+    },
     expected: 500,
     // An agency says nothing of whose it is; the job that is not its own does.
     seenAt: { users: "get_active_sync_job" },
@@ -158,17 +148,8 @@ export const FAULTS: Fault[] = [
     name: "a right answer that comes byte by byte",
     at: (step) => (response) => {
       response.writeHead(200, HEALTHY[step].headers);
-      drip(response, HEALTHY[step].body[Symbol.iterator]());
+      drip(response, HEALTHY[step].body);
     },
     expected: 200,
   },
-  {
-    name: "an answer that comes byte by byte and never ends",
-    at: (step) => (response) => {
-      response.writeHead(200, HEALTHY[step].headers);
-      drip(response, blanks());
-    },
-    expected: 500,
-  },
-  { name: "an answer that never comes", at: () => () => {}, expected: 500 },
 ];

@@ -27,13 +27,9 @@ export function test(
     sanitizeExit: false,
     // Not Deno's own limit: it ends whatever runs in the isolate, the embedded stack too.
     async fn(t) {
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const tooLate = new Promise<never>((_, reject) => {
-        timer = realSetTimeout(
-          () => reject(new Error(`This took longer than ${limitMs / 1_000} s.`)),
-          limitMs,
-        );
-      });
+      const { promise: tooLate, reject } = Promise.withResolvers<never>();
+      const late = new Error(`This took longer than ${limitMs / 1_000} s.`);
+      const timer = realSetTimeout(() => reject(late), limitMs);
       try {
         await Promise.race([fn(t), tooLate]);
       } finally {
@@ -43,22 +39,19 @@ export function test(
   });
 }
 
-/** Says in the summary of the tests that some were left out, and why. */
+/** Says in the summary of the tests that some were skipped, and why. */
 export function leftOut(what: string, why: string): void {
-  Deno.test.ignore(`${what}: left out, ${why}`, () => {});
+  Deno.test.ignore(`${what}: skipped, ${why}`, () => {});
 }
 
-/** An example answer to the byte, as the specification has it; the id may be any. */
-async function example(name: string): Promise<string> {
+/** Reads an example answer to the byte, as the specification has it; the id may be any. */
+async function readExample(name: string): Promise<string> {
   const text = await Deno.readTextFile(new URL(`../../examples/answers/${name}.json`, import.meta.url));
   return text.trim().replace(/"id": "[0-9a-f-]{36}"/, '"id": "uuid"');
 }
 
-/** The example of an active job. */
-export const ACTIVE_EXAMPLE = await example("active");
-
-/** The example of a finished job. */
-export const IDLE_EXAMPLE = await example("idle");
+export const ACTIVE_EXAMPLE = await readExample("active");
+export const IDLE_EXAMPLE = await readExample("idle");
 
 /** An answer of the function that kept the contract. */
 export interface Answer {

@@ -1,9 +1,7 @@
 /**
- * Runs before the function where it is tested in the shape in which Supabase's
- * platform runs it: takes away what the edge runtime takes away. Runs on an
- * older Deno than the rest, and imports nothing.
+ * Runs before the function in `deno task test:platform`, on its older Deno:
+ * removes what the edge runtime (https://github.com/supabase/edge-runtime) removes.
  *
- * @see https://github.com/supabase/edge-runtime
  * @module
  */
 

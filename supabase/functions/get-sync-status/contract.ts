@@ -16,32 +16,33 @@ const uuid = z.guid();
 
 const count = z.int().check(z.nonnegative());
 
-/** What PostgreSQL writes with a blank and an offset in hours, as RFC 3339 has it. */
-const toRfc3339 = z.transform((text: string) => text.replace(" ", "T").replace(/[+-]\d\d$/, "$&:00"));
-
-const toUtc = z.transform((text: string, context) => {
-  const fraction = /\.\d*[1-9]/.exec(text)?.[0] ?? "";
-  const instant = new Date(text.replace(/\.\d+/, "")).toISOString();
-  // toISOString writes six digits for a year that an offset pushed out of 0000 to 9999.
-  if (!/^\d{4}-/.test(instant)) {
-    context.issues.push({ code: "custom", input: text, message: "beyond the years that RFC 3339 can write" });
-    return z.NEVER;
-  }
-  return instant.replace(".000Z", `${fraction}Z`);
-});
+/** Date, time, fraction, and the offset: its sign, hours, minutes and seconds. */
+const TIMESTAMPTZ =
+  /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:Z|([+-])(\d\d)(?::([0-5]\d)(?::([0-5]\d))?)?)$/;
 
 /**
- * Reads a timestamptz in the forms PostgreSQL writes it in (a blank or `T`, an
- * offset in hours or with minutes, up to six fractional digits) and gives the
- * same instant in UTC with `Z`, fractional seconds only where there are any.
+ * Reads a timestamptz in the forms PostgreSQL writes it in: a blank or `T`, up
+ * to six fractional digits, an offset in hours, with minutes, or with seconds
+ * (a zone's local mean time has them).
  *
- * What RFC 3339 cannot write (`infinity`, BC, a year beyond 9999) is an issue,
- * never a guess.
+ * @returns the same instant in UTC with `Z`, fractional seconds only if there
+ * are any; undefined for what RFC 3339 cannot write (`infinity`, BC, a year
+ * beyond 9999), never a guess
  */
-export const timestamp = z.pipe(
-  z.pipe(z.pipe(z.string(), toRfc3339), z.iso.datetime({ offset: true })),
-  toUtc,
-);
+export function readTimestamp(text: string): string | undefined {
+  const [, date, time, fraction = "", sign, h = 0, m = 0, s = 0] = TIMESTAMPTZ.exec(text) ?? [];
+  const local = new Date(`${date}T${time}Z`);
+  // Date takes 30 February for 2 March, and 24:00 for the next day.
+  if (local.toJSON() !== `${date}T${time}.000Z`) return undefined;
+  const offset = Number(h) * 3600 + Number(m) * 60 + Number(s);
+  const utc = new Date(+local + (sign === "-" ? offset : -offset) * 1000).toISOString();
+  // The offset may lead out of the years 0000 to 9999: toISOString then writes six digits.
+  if (!/^\d{4}-/.test(utc)) return undefined;
+  const digits = fraction.replace(/0+$/, "");
+  return `${utc.slice(0, 19)}${digits && `.${digits}`}Z`;
+}
+
+const timestamp = z.pipe(z.pipe(z.string(), z.transform(readTimestamp)), z.string());
 
 /** The claims of a JWT that the function reads before Auth has verified it. */
 export const claims = z.object({ sub: uuid });
@@ -55,25 +56,20 @@ export const authUser = z.object({ id: uuid, banned_until: z.nullish(timestamp) 
 /** Rows of which there is one at most. */
 const atMostOne = <Row extends z.ZodMiniType>(row: Row) => z.array(row).check(z.maxLength(1));
 
-const userRow = z.object({ agency_id: z.nullable(uuid) });
-
-/** The user's agency; null where the user belongs to none. */
-export type UserRow = z.infer<typeof userRow>;
-
-/** Rows of `users` for one id. */
-export const userRows = atMostOne(userRow);
+/** Rows of `users` for one id: the user's agency; null if the user belongs to none. */
+export const userRows = atMostOne(z.object({ agency_id: z.nullable(uuid) }));
 
 /**
  * Calculates `progress_percent` as `Math.round((processed_calls / total_calls) * 100)`.
  *
- * @returns whole per cent, or null where the total is unknown or 0
+ * @returns whole per cent, or null if the total is unknown or 0
  */
 export function progressPercent(processedCalls: number, totalCalls: number | null): number | null {
   return totalCalls ? Math.round((processedCalls / totalCalls) * 100) : null;
 }
 
 /** What every job's row has, in the order of the contract. */
-const columns = <Status extends string>(statuses: readonly [Status, ...Status[]]) => ({
+const jobColumns = <Status extends string>(statuses: readonly [Status, ...Status[]]) => ({
   agency_id: uuid,
   id: uuid,
   status: z.enum(statuses),
@@ -86,38 +82,32 @@ const columns = <Status extends string>(statuses: readonly [Status, ...Status[]]
   failed_calls: count,
 });
 
-/** Whose job it is, and the job as it goes out. */
-interface Owned<Job> {
-  agency_id: string;
-  job: Job;
-}
+/** A job as it goes out, and whose it is. */
+export type Owned<Job> = Job & { agency_id: string };
 
 const activeJobRow = z.object({
-  ...columns(["pending", "in_progress"]),
+  ...jobColumns(["pending", "in_progress"]),
   started_at: z.nullable(timestamp),
   last_activity_at: z.nullable(timestamp),
 });
-
-/** A row of `get_active_sync_job`, read. */
-export type ActiveJobRow = Owned<ActiveJob>;
 
 /** Rows of `get_active_sync_job`. */
 export const activeJobRows = atMostOne(z.pipe(
   activeJobRow,
   z.transform((
-    { agency_id, started_at, last_activity_at, ...job }: z.infer<typeof activeJobRow>,
-  ): ActiveJobRow => ({
-    agency_id,
-    job: {
-      ...job,
-      progress_percent: progressPercent(job.processed_calls, job.total_calls),
-      started_at,
-      last_activity_at,
-    },
+    { started_at, last_activity_at, ...row }: z.infer<typeof activeJobRow>,
+  ): Owned<ActiveJob> => ({
+    ...row,
+    progress_percent: progressPercent(row.processed_calls, row.total_calls),
+    started_at,
+    last_activity_at,
   })),
 ));
 
-const recentJobRow = z.object({ ...columns(["completed", "failed", "cancelled"]), created_at: timestamp });
+const recentJobRow = z.object({
+  ...jobColumns(["completed", "failed", "cancelled"]),
+  created_at: timestamp,
+});
 
 /** The columns that the fallback query reads. */
 export const RECENT_COLUMNS = Object.keys(recentJobRow.shape).join(",");
@@ -125,11 +115,5 @@ export const RECENT_COLUMNS = Object.keys(recentJobRow.shape).join(",");
 /** The statuses of a finished job. */
 export const FINISHED_STATUSES = recentJobRow.shape.status.options;
 
-/** A row of the fallback query, read. */
-export type RecentJobRow = Owned<RecentJob>;
-
 /** Rows of the fallback query. */
-export const recentJobRows = atMostOne(z.pipe(
-  recentJobRow,
-  z.transform(({ agency_id, ...job }: z.infer<typeof recentJobRow>): RecentJobRow => ({ agency_id, job })),
-));
+export const recentJobRows: z.ZodMiniType<Owned<RecentJob>[]> = atMostOne(recentJobRow);

@@ -6,15 +6,10 @@
 
 import { corsHeaders } from "@supabase/supabase-js/cors";
 import { claims } from "./contract.ts";
+import { withDeadline } from "./deadline.ts";
 import { getSyncStatus } from "./sync_status.ts";
 import type { ErrorBody, ErrorCode } from "./types.ts";
-import { type Caller, connect, nameOf, type Project } from "./upstream.ts";
-
-/**
- * Longer than any token that an upstream takes, in characters: token hooks and
- * app_metadata make long ones, and whether one is too long is theirs to say.
- */
-const MAX_TOKEN_LENGTH = 65_536;
+import { type Caller, connect, nameError, type Project } from "./upstream.ts";
 
 const METHODS = "GET, OPTIONS";
 
@@ -29,15 +24,11 @@ export const HEADERS = {
   "Cache-Control": "no-store",
 };
 
-/** Saves a polling page the preflight before each poll; browsers cap the day to what they allow. */
-export const PREFLIGHT_HEADERS = { ...HEADERS, "Access-Control-Max-Age": "86400" };
+/** Saves a polling page the preflight before each poll; browsers shorten the day to what they allow. */
+export const PREFLIGHT_HEADERS = { "Access-Control-Max-Age": "86400" };
 
 /** An error as it goes out: its status, the sentence for people, and headers of its own. */
-interface ErrorAnswer {
-  status: number;
-  error: string;
-  headers?: Record<string, string>;
-}
+type ErrorAnswer = { status: number; error: string; headers?: Record<string, string> };
 
 /** Each error by its code. */
 export const ERRORS: Record<ErrorCode, ErrorAnswer> = {
@@ -63,60 +54,62 @@ export const ERRORS: Record<ErrorCode, ErrorAnswer> = {
  * @returns a handler that answers every request and never rejects
  */
 export function createHandler(project: Project): (request: Request) => Promise<Response> {
-  const ask = connect(project);
+  const connectAs = connect(project);
 
   async function poll(request: Request, requestId: string): Promise<Response> {
     const startedAt = performance.now();
-    const caller = callerOf(request.headers.get("Authorization"));
-    if (!caller) return errorResponse("unauthorized", requestId);
+    const caller = readCaller(request.headers.get("Authorization"));
+    if (!caller) return answerError("unauthorized");
 
-    // Under Deno's option `no-legacy-abort` this signal says that the client is gone. On the platform,
-    // where it is not set, it is also aborted after each answer: nothing listens to it by then.
-    const outcome = await ask(caller, request.signal, getSyncStatus);
+    // Under Deno's option `no-legacy-abort` this signal says that the client is gone. The platform aborts
+    // it only when writing the answer fails: a client that goes away is noticed late there.
+    const outcome = await withDeadline(request.signal, () => getSyncStatus(connectAs(caller)));
     switch (outcome.kind) {
       case "status":
-        return Response.json(outcome.status, { headers: { ...HEADERS, "X-Request-Id": requestId } });
+        return Response.json(outcome.status);
       case "refused":
-        return errorResponse(outcome.code, requestId);
+        return answerError(outcome.code);
       case "failed":
         // Nobody waits for the answer to a client that is gone, and cancelling is no failure.
         if (!request.signal.aborted) {
           const { kind: _, ...failure } = outcome;
           logFailure(requestId, { ...failure, duration_ms: Math.round(performance.now() - startedAt) });
         }
-        return errorResponse("internal_error", requestId);
+        return answerError("internal_error");
+    }
+  }
+
+  async function answer(request: Request, requestId: string): Promise<Response> {
+    if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: PREFLIGHT_HEADERS });
+    if (request.method !== "GET") return answerError("method_not_allowed");
+    try {
+      return await poll(request, requestId);
+    } catch (error) {
+      logFailure(requestId, { step: "handler", reason: nameError(error) });
+      return answerError("internal_error");
     }
   }
 
   return async (request) => {
     const requestId = crypto.randomUUID();
-    try {
-      if (request.method === "OPTIONS") {
-        return new Response(null, {
-          status: 204,
-          headers: { ...PREFLIGHT_HEADERS, "X-Request-Id": requestId },
-        });
-      }
-      if (request.method !== "GET") return errorResponse("method_not_allowed", requestId);
-      return await poll(request, requestId);
-    } catch (error) {
-      logFailure(requestId, { step: "handler", reason: nameOf(error) });
-      return errorResponse("internal_error", requestId);
-    }
+    const response = await answer(request, requestId);
+    for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
+    response.headers.set("X-Request-Id", requestId);
+    return response;
   };
 }
 
 /**
- * Takes the token out of an Authorization header (RFC 6750, 2.1; the scheme in
- * any case, RFC 9110, 11.1) and reads whom it is about. Verifies nothing:
- * `sub` decides only which row to ask for.
+ * Reads the token from an Authorization header (RFC 6750, 2.1; the scheme in
+ * any case, RFC 9110, 11.1) and whom it is about. Verifies nothing: `sub`
+ * decides only which row to ask for.
  *
  * @returns undefined unless the token is a JWT whose payload has a UUID `sub`
  */
-function callerOf(header: string | null): Caller | undefined {
+function readCaller(header: string | null): Caller | undefined {
   // A JWT is three base64url parts (RFC 7515, 7.1).
   const [, token, payload] = /^bearer +([\w-]+\.([\w-]+)\.[\w-]+) *$/i.exec(header ?? "") ?? [];
-  if (!token || !payload || token.length > MAX_TOKEN_LENGTH) return undefined;
+  if (!token || !payload) return undefined;
   try {
     const parsed = claims.safeParse(JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/"))));
     return parsed.success ? { token, sub: parsed.data.sub.toLowerCase() } : undefined;
@@ -125,12 +118,9 @@ function callerOf(header: string | null): Caller | undefined {
   }
 }
 
-function errorResponse(code: ErrorCode, requestId: string): Response {
+function answerError(code: ErrorCode): Response {
   const { status, error, headers } = ERRORS[code];
-  return Response.json({ error, code } satisfies ErrorBody, {
-    status,
-    headers: { ...HEADERS, ...headers, "X-Request-Id": requestId },
-  });
+  return Response.json({ error, code } satisfies ErrorBody, { status, headers });
 }
 
 /** One line of JSON per failure to stderr; never a token, a key or a header. */

@@ -14,38 +14,42 @@ const keyDictionary = z.object({ default: z.optional(z.string()) });
 /**
  * Reads the project's address and publishable key: `SUPABASE_PUBLISHABLE_KEYS`
  * (a JSON dictionary, entry `default`), then `SUPABASE_PUBLISHABLE_KEY`, then
- * the legacy `SUPABASE_ANON_KEY`. An empty variable counts as unset.
+ * the legacy `SUPABASE_ANON_KEY`. Empty counts as unset.
  *
- * @throws {Error} with one sentence where something is missing or malformed:
+ * @throws {Error} with one sentence if something is missing or malformed:
  * on Supabase's runtime `Deno.exit` does nothing
  *
  * @see https://supabase.com/docs/guides/functions/secrets
  */
-function projectFromEnv(): Project {
-  const url = env("SUPABASE_URL");
+function readProject(): Project {
+  const url = readEnv("SUPABASE_URL");
   if (!url) throw cannotStart("SUPABASE_URL is not set");
   if (!z.url({ protocol: /^https?$/ }).safeParse(url).success) {
     throw cannotStart("SUPABASE_URL is not an http(s) address");
   }
 
-  const publishableKey = defaultKey() || env("SUPABASE_PUBLISHABLE_KEY") || env("SUPABASE_ANON_KEY");
-  if (!publishableKey) {
+  const key = readDefaultKey() || readEnv("SUPABASE_PUBLISHABLE_KEY") || readEnv("SUPABASE_ANON_KEY");
+  if (!key) {
     throw cannotStart(
       "none of SUPABASE_PUBLISHABLE_KEYS (entry default), SUPABASE_PUBLISHABLE_KEY and SUPABASE_ANON_KEY is set",
     );
   }
-  return { url, publishableKey };
+  // It is sent as a header with each request.
+  if (!/^[\x21-\x7e]+$/.test(key)) {
+    throw cannotStart("the publishable key has a blank, a line break or a character that is not ASCII");
+  }
+  return { url, publishableKey: key };
 }
 
-function env(name: string): string | undefined {
+function readEnv(name: string): string | undefined {
   return Deno.env.get(name)?.trim();
 }
 
-function defaultKey(): string | undefined {
-  const dictionary = env("SUPABASE_PUBLISHABLE_KEYS");
+function readDefaultKey(): string | undefined {
+  const dictionary = readEnv("SUPABASE_PUBLISHABLE_KEYS");
   if (!dictionary) return undefined;
   try {
-    return keyDictionary.parse(JSON.parse(dictionary)).default;
+    return keyDictionary.parse(JSON.parse(dictionary)).default?.trim();
   } catch {
     throw cannotStart("SUPABASE_PUBLISHABLE_KEYS is not a JSON dictionary of keys");
   }
@@ -55,4 +59,4 @@ function cannotStart(reason: string): Error {
   return new Error(`get-sync-status cannot start: ${reason}.`);
 }
 
-Deno.serve(createHandler(projectFromEnv()));
+Deno.serve(createHandler(readProject()));

@@ -4,12 +4,12 @@
  * @module
  */
 
-import type { Failed, Step, Upstream } from "./upstream.ts";
 import type { SyncStatus } from "./types.ts";
+import type { Failed, Step, Upstream } from "./upstream.ts";
 
 /**
- * What a poll comes to. Refused: `unauthorized` where Auth does not accept the
- * token, `forbidden` where the user belongs to no agency.
+ * What a poll comes to. Refused: `unauthorized` if Auth does not accept the
+ * token, `forbidden` if the user belongs to no agency.
  */
 export type Outcome =
   | { kind: "status"; status: SyncStatus }
@@ -26,38 +26,40 @@ export type Outcome =
  * @returns the status, or why there is none; never rejects
  */
 export async function getSyncStatus(upstream: Upstream): Promise<Outcome> {
-  const [verifying, readingUser, readingActiveJob] = [
-    upstream.verify(),
-    upstream.user(),
-    upstream.activeJob(),
-  ];
+  const verifying = upstream.verifyToken();
+  const readingUser = upstream.readUser();
+  const readingActiveJob = upstream.readActiveJob();
 
-  const verdict = await verifying;
-  if (verdict.kind !== "verified") return verdict;
+  const verified = await verifying;
+  if (verified.kind === "failed") return verified;
+  if (!verified.value) return { kind: "refused", code: "unauthorized" };
 
   const user = await readingUser;
   if (user.kind === "failed") return user;
-  const agencyId = user.row?.agency_id;
+  const agencyId = user.value?.agency_id;
   if (!agencyId) return { kind: "refused", code: "forbidden" };
 
   const active = await readingActiveJob;
   if (active.kind === "failed") return active;
-  if (active.row) {
-    if (active.row.agency_id !== agencyId) return foreign("get_active_sync_job");
-    return { kind: "status", status: { active: true, job: active.row.job } };
+  if (active.value) {
+    const { agency_id, ...job } = active.value;
+    if (agency_id !== agencyId) return refuseForeign("get_active_sync_job");
+    return { kind: "status", status: { active: true, job } };
   }
 
   // Only now: asked together with the RPC, a job that ends in between would be in neither answer.
-  const recent = await upstream.recentJob(agencyId);
+  const recent = await upstream.readRecentJob(agencyId);
   if (recent.kind === "failed") return recent;
-  if (recent.row && recent.row.agency_id !== agencyId) return foreign("historical_sync_jobs");
-  return { kind: "status", status: { active: false, recent_job: recent.row?.job ?? null } };
+  if (!recent.value) return { kind: "status", status: { active: false, recent_job: null } };
+  const { agency_id, ...recent_job } = recent.value;
+  if (agency_id !== agencyId) return refuseForeign("historical_sync_jobs");
+  return { kind: "status", status: { active: false, recent_job } };
 }
 
 /**
  * The second lock behind row-level security: a row of another agency is never
  * passed on. It also catches a user who moves between two of the reads.
  */
-function foreign(step: Step): Failed {
+function refuseForeign(step: Step): Failed {
   return { kind: "failed", step, reason: "the answer is another agency's" };
 }

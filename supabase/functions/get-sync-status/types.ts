@@ -28,14 +28,11 @@ export type FinishedStatus = "completed" | "failed" | "cancelled";
  */
 type WholeNumber = number;
 
-/** A number of calls. */
-type Calls = WholeNumber;
-
 /** What every job says of itself, active or finished. */
 interface Job<Status extends ActiveStatus | FinishedStatus> {
   /**
    * @format uuid
-   * @pattern ^[0-9a-f-]{36}$
+   * @pattern ^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$
    */
   id: string;
   status: Status;
@@ -44,11 +41,11 @@ interface Job<Status extends ActiveStatus | FinishedStatus> {
   /** End of that period. */
   date_to: Timestamp;
   /** Calls in the period; null until they have been counted. */
-  total_calls: Calls | null;
-  processed_calls: Calls;
-  imported_calls: Calls;
-  skipped_calls: Calls;
-  failed_calls: Calls;
+  total_calls: WholeNumber | null;
+  processed_calls: WholeNumber;
+  imported_calls: WholeNumber;
+  skipped_calls: WholeNumber;
+  failed_calls: WholeNumber;
 }
 
 /** A job that waits or runs. */
@@ -67,17 +64,21 @@ export interface RecentJob extends Job<FinishedStatus> {
   created_at: Timestamp;
 }
 
-/** The body of a 200: the active job, or else the most recent finished one, or null where there never was one. */
-export type SyncStatus =
-  | { active: true; job: ActiveJob }
-  | { active: false; recent_job: RecentJob | null };
+/** A job is pending or in progress. */
+export type ActiveSync = { active: true; job: ActiveJob };
+
+/** No job is pending or in progress. */
+export type IdleSync = {
+  active: false;
+  /** The most recent finished job; null if the agency never had one. */
+  recent_job: RecentJob | null;
+};
+
+/** The body of a 200. */
+export type SyncStatus = ActiveSync | IdleSync;
 
 /** What an error means to a program; stable, unlike the sentence beside it. */
-export type ErrorCode =
-  | "unauthorized"
-  | "forbidden"
-  | "method_not_allowed"
-  | "internal_error";
+export type ErrorCode = "unauthorized" | "forbidden" | "method_not_allowed" | "internal_error";
 
 /** The body of every answer that is not a 200. */
 export interface ErrorBody {

@@ -1,26 +1,29 @@
 /**
- * What speaks to Auth and PostgREST: one client, one deadline for all requests
- * of a poll, and every answer as a value. Judges nothing but whether an answer
- * is one.
+ * What speaks to Auth and PostgREST: one client, and every answer as a value.
+ * Judges nothing but whether an answer is one.
  *
  * @module
  */
 
-import { AsyncLocalStorage } from "node:async_hooks";
-import { type AuthError, createClient, isAuthSessionMissingError } from "@supabase/supabase-js";
+import {
+  type AuthError,
+  createClient,
+  isAuthSessionMissingError,
+  type PostgrestSingleResponse,
+} from "@supabase/supabase-js";
 import type { ZodMiniType } from "zod/mini";
 import {
-  type ActiveJobRow,
   activeJobRows,
   authUser,
   FINISHED_STATUSES,
+  type Owned,
   RECENT_COLUMNS,
-  type RecentJobRow,
   recentJobRows,
-  type UserRow,
   userRows,
 } from "./contract.ts";
 import type { Database } from "./database.types.ts";
+import { currentSignal } from "./deadline.ts";
+import type { ActiveJob, RecentJob } from "./types.ts";
 
 /** What the function needs to know of its Supabase project. */
 export interface Project {
@@ -46,20 +49,14 @@ export interface Failed {
   kind: "failed";
   step: Step;
   reason: string;
-  /** The upstream's HTTP status, where it gave one. */
+  /** The upstream's HTTP status, if it gave one. */
   upstream_status?: number | undefined;
-  /** The upstream's error code (Auth's, PostgREST's or PostgreSQL's), where it gave one. */
+  /** The upstream's error code (Auth's, PostgREST's or PostgreSQL's), if it gave one. */
   upstream_code?: string | undefined;
 }
 
-/** The row that was asked for, if there is one. */
-export interface Read<Row> {
-  kind: "read";
-  row: Row | undefined;
-}
-
-/** Auth's verdict on the caller's token. */
-export type Verdict = { kind: "verified" } | { kind: "refused"; code: "unauthorized" };
+/** What an upstream request came to. */
+export type Answer<Value> = { kind: "answered"; value: Value } | Failed;
 
 /**
  * What can be asked for one caller. Every read carries the caller's own token:
@@ -69,27 +66,21 @@ export type Verdict = { kind: "verified" } | { kind: "refused"; code: "unauthori
  * that nobody awaits would end the process.
  */
 export interface Upstream {
-  /** `supabase.auth.getUser()`: whether the token is valid, and is that of the user `sub`. */
-  verify(): Promise<Verdict | Failed>;
-  /** The caller's row of `users`. */
-  user(): Promise<Read<UserRow> | Failed>;
-  /** What the RPC `get_active_sync_job` gives for the caller's agency. */
-  activeJob(): Promise<Read<ActiveJobRow> | Failed>;
-  /** The agency's most recent finished job. */
-  recentJob(agencyId: string): Promise<Read<RecentJobRow> | Failed>;
+  /** `supabase.auth.getUser()`: whether Auth accepts the token. A token of another user than `sub` is a failure. */
+  verifyToken(): Promise<Answer<boolean>>;
+  /** The caller's row of `users`, if there is one. */
+  readUser(): Promise<Answer<{ agency_id: string | null } | undefined>>;
+  /** What the RPC `get_active_sync_job` gives for the caller's agency, if anything. */
+  readActiveJob(): Promise<Answer<Owned<ActiveJob> | undefined>>;
+  /** The agency's most recent finished job, if there is one. */
+  readRecentJob(agencyId: string): Promise<Answer<Owned<RecentJob> | undefined>>;
 }
-
-/** How long all upstream requests of one poll may take together, in milliseconds. */
-const DEADLINE_MS = 8_000;
-
-/** Made once: an exception is dear to make, and each poll ends with this one. */
-const POLL_IS_OVER = new DOMException("the poll is over", "AbortError");
 
 /**
  * What Auth answers when the token itself is at fault. Only these codes sign a
  * user out; anything else (a rotated API key, a rate limit, a proxy's page) is
  * an outage, even with status 401. So is `no_authorization`: the header was
- * sent, and something on the way to Auth took it off.
+ * sent, and something on the way to Auth removed it.
  *
  * @see https://supabase.com/docs/guides/auth/debugging/error-codes
  */
@@ -108,41 +99,35 @@ const TOKEN_REFUSED = new Set([
  * One client serves all requests: it has no session, each query carries the
  * token of its own caller, and a query without one runs as anon and reads nothing.
  *
- * @returns a function that runs a task for one caller. It ends the requests of
- * the task when the deadline is over, when the client is gone, and when the
- * task is done.
+ * @returns a function that gives the {@link Upstream} of a caller. Its requests
+ * end with the task that makes them: see deadline.ts.
  */
-export function connect(project: Project) {
-  /** The signal that ends the upstream requests of the poll at hand. */
-  const signalOfPoll = new AsyncLocalStorage<AbortSignal>();
-
+export function connect(project: Project): (caller: Caller) => Upstream {
   const supabase = createClient<Database>(project.url, project.publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
     // The caller polls: its next request is the retry, and more requests help no outage.
     db: { retry: false },
-    // Auth's and PostgREST's requests both pass here: getUser() takes no signal of its own.
-    global: { fetch: (input, init) => upstreamFetch(input, { ...init, signal: signalOfPoll.getStore() }) },
+    // Auth's and PostgREST's requests both pass here.
+    global: { fetch: fetchUpstream },
   });
 
-  const upstreamOf = ({ token, sub }: Caller): Upstream => {
+  return ({ token, sub }) => {
     const authorization = `Bearer ${token}`;
     return {
-      async verify() {
+      async verifyToken() {
         try {
           const { data, error } = await supabase.auth.getUser(token);
-          if (error) return verdictOf(error);
+          if (error) return judge(error);
           const user = authUser.safeParse(data.user);
-          if (!user.success) return failed("auth.getUser", "the answer does not fit the contract");
-          if (user.data.id !== sub) return failed("auth.getUser", "the answer names another user");
+          if (!user.success) return fail("auth.getUser", "the answer does not fit the contract");
+          if (user.data.id !== sub) return fail("auth.getUser", "the answer names another user");
           const bannedUntil = user.data.banned_until;
-          return bannedUntil && Date.parse(bannedUntil) > Date.now()
-            ? { kind: "refused", code: "unauthorized" }
-            : { kind: "verified" };
+          return { kind: "answered", value: !bannedUntil || Date.parse(bannedUntil) <= Date.now() };
         } catch (error) {
-          return failed("auth.getUser", nameOf(error));
+          return fail("auth.getUser", nameError(error));
         }
       },
-      user: () =>
+      readUser: () =>
         read(
           "users",
           userRows,
@@ -151,14 +136,14 @@ export function connect(project: Project) {
             .eq("id", sub)
             .setHeader("Authorization", authorization),
         ),
-      activeJob: () =>
+      readActiveJob: () =>
         read(
           "get_active_sync_job",
           activeJobRows,
           // GET: the function is STABLE, so a read-only transaction or a read replica can serve it.
           supabase.rpc("get_active_sync_job", {}, { get: true }).setHeader("Authorization", authorization),
         ),
-      recentJob: (agencyId) =>
+      readRecentJob: (agencyId) =>
         read(
           "historical_sync_jobs",
           recentJobRows,
@@ -174,40 +159,15 @@ export function connect(project: Project) {
         ),
     };
   };
-
-  return async <Result>(
-    caller: Caller,
-    clientGone: AbortSignal,
-    task: (upstream: Upstream) => Promise<Result>,
-  ): Promise<Result> => {
-    const end = new AbortController();
-    const timer = setTimeout(() => end.abort(new DOMException("deadline", "TimeoutError")), DEADLINE_MS);
-    const onClientGone = () => end.abort(clientGone.reason);
-    clientGone.addEventListener("abort", onClientGone);
-    try {
-      return await signalOfPoll.run(end.signal, () => task(upstreamOf(caller)));
-    } finally {
-      clearTimeout(timer);
-      clientGone.removeEventListener("abort", onClientGone);
-      // After a refusal or a failure the other requests may still be under way.
-      end.abort(POLL_IS_OVER);
-    }
-  };
 }
 
-function verdictOf(error: AuthError): Verdict | Failed {
+/** Whose fault an error of Auth is: the token's, then it is not accepted, or not. */
+function judge(error: AuthError): Answer<false> {
   // The first is what supabase-js makes of Auth's session_not_found.
   if (isAuthSessionMissingError(error) || TOKEN_REFUSED.has(error.code ?? "")) {
-    return { kind: "refused", code: "unauthorized" };
+    return { kind: "answered", value: false };
   }
-  return failed("auth.getUser", error.name, error.status, error.code);
-}
-
-/** What this file reads of a PostgREST response. */
-interface PostgrestResponse {
-  data: unknown;
-  error: { code?: string } | null;
-  status: number;
+  return fail("auth.getUser", error.name, error.status, error.code);
 }
 
 /**
@@ -219,35 +179,45 @@ interface PostgrestResponse {
 async function read<Row>(
   step: Step,
   contract: ZodMiniType<Row[]>,
-  query: PromiseLike<PostgrestResponse>,
-): Promise<Read<Row> | Failed> {
+  query: PromiseLike<PostgrestSingleResponse<unknown>>,
+): Promise<Answer<Row | undefined>> {
   try {
     const { data, error, status } = await query;
-    if (error) return failed(step, "the request failed", status, error.code);
+    if (error) return fail(step, "the request failed", status, error.code);
     const rows = contract.safeParse(data);
+    // A 206 holds only a part of the rows: what it lacks is not "no row".
     return rows.success && status === 200
-      ? { kind: "read", row: rows.data[0] }
-      : failed(step, "the answer does not fit the contract", status);
+      ? { kind: "answered", value: rows.data[0] }
+      : fail(step, "the answer does not fit the contract", status);
   } catch (error) {
-    return failed(step, nameOf(error));
+    return fail(step, nameError(error));
   }
 }
 
-function failed(step: Step, reason: string, status?: number, code?: string): Failed {
-  // supabase-js gives 0 and an empty code where there was no answer.
-  return {
-    kind: "failed",
-    step,
-    reason,
-    upstream_status: status || undefined,
-    upstream_code: code || undefined,
-  };
+function fail(step: Step, reason: string, status?: number, code?: string): Failed {
+  // supabase-js gives 0 and an empty code if there was no answer.
+  const [upstream_status, upstream_code] = [status || undefined, code || undefined];
+  return { kind: "failed", step, reason, upstream_status, upstream_code };
 }
 
-/** `fetch` that refuses redirects, and keeps a 404 a 404. */
-async function upstreamFetch(input: RequestInfo | URL, init: RequestInit): Promise<Response> {
-  // An API does not redirect, and whoever does must not be handed the token.
-  const response = await fetch(input, { ...init, redirect: "error" });
+/** Uses no idle connection. Edge runtimes before March 2025 lack it. */
+const unpooled = Deno.createHttpClient?.({ poolMaxIdlePerHost: 0 });
+
+/**
+ * `fetch` within the deadline of the task at hand.
+ *
+ * A request that got no answer at all is sent once more, at once and on a new
+ * connection: whatever stands before an upstream closes idle connections
+ * without a word, often all of them, and only the next request finds out
+ * (RFC 9110, 9.2.2: each request here is a GET).
+ */
+async function fetchUpstream(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  // An API does not redirect, and whoever does must not be handed the token. A redirect that is
+  // not followed is an answer, and to supabase-js an error.
+  const request: RequestInit = { ...init, redirect: "manual", signal: currentSignal() };
+  const response = await fetch(input, request)
+    // Over or cancelled, it fails again without being sent.
+    .catch(() => fetch(input, { ...request, client: unpooled }));
   if (response.status !== 404) return response;
   // postgrest-js takes a 404 with an array for "no rows", and that would be "no agency".
   const body = await response.text();
@@ -255,7 +225,7 @@ async function upstreamFetch(input: RequestInfo | URL, init: RequestInit): Promi
   return new Response(error, { status: 404, headers: response.headers });
 }
 
-/** An error's class; its message may quote what must not be logged. */
-export function nameOf(error: unknown): string {
+/** Names an error by its class; its message may quote what must not be logged. */
+export function nameError(error: unknown): string {
   return error instanceof Error ? error.name : "unknown error";
 }

@@ -1,0 +1,45 @@
+/**
+ * One deadline for all upstream requests of a task. Its signal travels by
+ * AsyncLocalStorage, because `supabase.auth.getUser()` takes none.
+ *
+ * @module
+ */
+
+import { AsyncLocalStorage } from "node:async_hooks";
+
+/** How long all upstream requests of one poll may take together, in milliseconds. */
+const DEADLINE_MS = 8_000;
+
+/** Made once: an exception is expensive to make, and each task ends with this one. */
+const TASK_IS_DONE = new DOMException("the task is done", "AbortError");
+
+const signals = new AsyncLocalStorage<AbortSignal>();
+
+/** Gives the signal that ends the requests of the task at hand; undefined outside of one. */
+export function currentSignal(): AbortSignal | undefined {
+  return signals.getStore();
+}
+
+/**
+ * Runs a task. Its signal is aborted when the deadline is over, when the client
+ * is gone, and when the task is done: after an early answer other requests may
+ * still be under way. It is up to the task to heed the signal.
+ *
+ * @returns what the task gives; rejects if the task does
+ */
+export async function withDeadline<Result>(
+  clientGone: AbortSignal,
+  task: () => Promise<Result>,
+): Promise<Result> {
+  const end = new AbortController();
+  const timer = setTimeout(() => end.abort(new DOMException("deadline", "TimeoutError")), DEADLINE_MS);
+  const onClientGone = () => end.abort(clientGone.reason);
+  clientGone.addEventListener("abort", onClientGone);
+  try {
+    return await signals.run(end.signal, task);
+  } finally {
+    clearTimeout(timer);
+    clientGone.removeEventListener("abort", onClientGone);
+    end.abort(TASK_IS_DONE);
+  }
+}

@@ -1,0 +1,70 @@
+/** deadline.ts: one signal for a task, which the deadline, the client's leaving and the task's end abort. */
+
+import assert from "node:assert/strict";
+import FakeTimers from "@sinonjs/fake-timers";
+import { currentSignal, withDeadline } from "../supabase/functions/get-sync-status/deadline.ts";
+import { test } from "./support/helpers.ts";
+
+/** Starts a task that ends when it is told to, or fails with its signal's reason. */
+function start(client = new AbortController().signal) {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  let signal: AbortSignal | undefined;
+  const done = withDeadline(client, async () => {
+    // As in a request that supabase-js makes some calls later.
+    await Promise.resolve();
+    signal = currentSignal();
+    signal?.throwIfAborted();
+    signal?.addEventListener("abort", () => reject(signal?.reason));
+    return await promise;
+  });
+  return { done, finish: resolve, fail: reject, signal: () => signal };
+}
+
+test("withDeadline aborts its signal after 8 seconds, and leaves no timer behind", async () => {
+  const clock = FakeTimers.install({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const late = start();
+    late.done.catch(() => {});
+    await clock.tickAsync(7_999);
+    assert.equal(late.signal()?.aborted, false);
+    await clock.tickAsync(1);
+    assert.equal(late.signal()?.reason.name, "TimeoutError");
+    assert.equal(clock.countTimers(), 0, "after the deadline");
+
+    const quick = start();
+    quick.finish("done");
+    assert.equal(await quick.done, "done");
+    assert.equal(clock.countTimers(), 0, "after the task");
+
+    const broken = start();
+    broken.fail(new Error("broken"));
+    await assert.rejects(broken.done, /broken/);
+    assert.equal(clock.countTimers(), 0, "after a failure");
+  } finally {
+    clock.uninstall();
+  }
+});
+
+test("withDeadline aborts its signal when the client is gone, with the client's reason", async () => {
+  const client = new AbortController();
+  const { done } = start(client.signal);
+  client.abort(new Error("gone"));
+  await assert.rejects(done, /gone/);
+});
+
+test("withDeadline aborts its signal when the task is done", async () => {
+  const { done, finish, signal } = start();
+  finish("done");
+  await done;
+  assert.equal(signal()?.aborted, true);
+});
+
+test("withDeadline gives each of two tasks at once its own signal", async () => {
+  const [leaving, staying] = [new AbortController(), start()];
+  const gone = start(leaving.signal);
+  leaving.abort(new Error("gone"));
+  await assert.rejects(gone.done, /gone/);
+  assert.equal(staying.signal()?.aborted, false);
+  staying.finish("done");
+  assert.equal(await staying.done, "done");
+});

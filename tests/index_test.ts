@@ -1,0 +1,74 @@
+/** index.ts: it reads the environment, or logs one sentence and does not start. */
+
+import assert from "node:assert/strict";
+import { startFunction } from "../local/function_process.ts";
+import { startFakeUpstream, TOKEN } from "./support/fake_upstream.ts";
+import { poll, test } from "./support/helpers.ts";
+
+const upstream = await startFakeUpstream();
+Deno.test.afterAll(() => upstream.stop());
+
+const SUPABASE_URL = upstream.url;
+
+type Env = Record<string, string>;
+
+const BLANK = '{"default":"  "}';
+const DICTIONARY = '{"mobile":"m","default":"dictionary"}';
+const [single, anon] = [{ SUPABASE_PUBLISHABLE_KEY: "single" }, { SUPABASE_ANON_KEY: "anon" }];
+
+const KEYS: [string, Env, string][] = [
+  ["SUPABASE_PUBLISHABLE_KEYS, entry default, before all others", {
+    SUPABASE_PUBLISHABLE_KEYS: DICTIONARY,
+    ...single,
+    ...anon,
+  }, "dictionary"],
+  ["SUPABASE_PUBLISHABLE_KEY before the legacy key", { ...single, ...anon }, "single"],
+  ["the next key if the dictionary has no default", { SUPABASE_PUBLISHABLE_KEYS: "{}", ...single }, "single"],
+  ["the next key if the default is blank", { SUPABASE_PUBLISHABLE_KEYS: BLANK, ...single }, "single"],
+  ["the legacy SUPABASE_ANON_KEY if the others are empty", {
+    SUPABASE_PUBLISHABLE_KEYS: "",
+    SUPABASE_PUBLISHABLE_KEY: "",
+    ...anon,
+  }, "anon"],
+];
+for (const [what, env, key] of KEYS) {
+  test(`index.ts uses ${what}`, async () => {
+    upstream.reset();
+    const fn = await startFunction({ env: { SUPABASE_URL, ...env } });
+    try {
+      assert.equal((await poll(fn.url, TOKEN)).status, 200);
+      assert.deepEqual(new Set(upstream.requests.map(({ headers }) => headers["apikey"])), new Set([key]));
+    } finally {
+      await fn.stop();
+    }
+  });
+}
+
+const BAD_KEY = "the publishable key has a blank, a line break or a character that is not ASCII";
+
+const REFUSALS: [string, Env, string][] = [
+  ["SUPABASE_URL is missing", anon, "SUPABASE_URL is not set"],
+  ["SUPABASE_URL is empty", { SUPABASE_URL: "", ...anon }, "SUPABASE_URL is not set"],
+  ["SUPABASE_URL is no address", { SUPABASE_URL: "x", ...anon }, "SUPABASE_URL is not an http(s) address"],
+  [
+    "there is no key",
+    { SUPABASE_URL, SUPABASE_ANON_KEY: "" },
+    "none of SUPABASE_PUBLISHABLE_KEYS (entry default), SUPABASE_PUBLISHABLE_KEY and SUPABASE_ANON_KEY is set",
+  ],
+  [
+    "SUPABASE_PUBLISHABLE_KEYS is no dictionary, though there is another key",
+    { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS: "sb_publishable_x", ...anon },
+    "SUPABASE_PUBLISHABLE_KEYS is not a JSON dictionary of keys",
+  ],
+  ["the key has a blank", { SUPABASE_URL, SUPABASE_ANON_KEY: "an on" }, BAD_KEY],
+  ["the key has a line break", { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS: '{"default":"an\\non"}' }, BAD_KEY],
+  ["the key is not ASCII", { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY: "anön" }, BAD_KEY],
+];
+for (const [condition, env, reason] of REFUSALS) {
+  test(`index.ts does not start, and logs one sentence, if ${condition}`, async () => {
+    await assert.rejects(startFunction({ env }), ({ message }: Error) => {
+      assert.equal(message.split(`get-sync-status cannot start: ${reason}.`).length, 2, message);
+      return true;
+    });
+  });
+}

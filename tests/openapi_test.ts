@@ -1,0 +1,73 @@
+/** openapi.json: generated, valid, equal to what the function answers, and read by a client generator. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import document from "../docs/openapi.json" with { type: "json" };
+import { deno, npx, pathOf } from "../local/commands.ts";
+import { generateOpenapi } from "../scripts/generate_openapi.ts";
+import { answer, authError, rows, startFunctionOnFake, TOKEN } from "./support/fake_upstream.ts";
+import { poll, test } from "./support/helpers.ts";
+import { parseSyncStatus } from "./support/published_contract.ts";
+
+const PATH = pathOf("../docs/openapi.json", import.meta.url);
+const REDOCLY_CLI = "@redocly/cli@2.77.0";
+// Through npx, which gives it the TypeScript 5 that it needs.
+const OPENAPI_TYPESCRIPT = "openapi-typescript@7.13.0";
+
+const { upstream, fn } = await startFunctionOnFake();
+
+test("openapi.json is what `deno task gen:openapi` writes", async () => {
+  assert.equal(await Deno.readTextFile(PATH), await generateOpenapi());
+  assert.equal(document.components.schemas.SyncStatus.oneOf.length, 2);
+});
+
+test("openapi.json passes Redocly's recommended rules without a warning", async () => {
+  const env = { REDOCLY_TELEMETRY: "off", REDOCLY_SUPPRESS_UPDATE_NOTICE: "true" };
+  const report = await npx(REDOCLY_CLI, ["lint", PATH, "--extends=recommended", "--format=json"], { env });
+  assert.deepEqual(JSON.parse(report).problems, []);
+});
+
+test("openapi.json describes each answer to a GET: its body, its headers, its examples", async () => {
+  const changes: Record<string, Parameters<typeof upstream.reset>[0]> = {
+    401: { "auth.getUser": authError(403, "bad_jwt") },
+    403: { users: rows({ agency_id: null }) },
+    500: { users: answer(503, "") },
+  };
+  for (const [status, described] of Object.entries(document.paths["/get-sync-status"].get.responses)) {
+    upstream.reset(changes[status]);
+    const { status: answered, headers, body } = await poll(fn.url, TOKEN);
+    assert.equal(String(answered), status);
+    for (const [name, { schema }] of Object.entries(document.components.headers)) {
+      const sent = headers.get(name);
+      assert.equal(sent !== null, name in described.headers, name);
+      if (sent && "const" in schema) assert.equal(sent, schema.const);
+    }
+    const examples = Object.values(described.content["application/json"].examples).map(({ value }) => value);
+    if (status === "200") examples.forEach((example) => parseSyncStatus(example));
+    else assert.deepEqual(examples, [body]);
+  }
+});
+
+test("types generated from openapi.json are those of types.ts, and there is GET alone", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(join(folder, "generated.ts"), await npx(OPENAPI_TYPESCRIPT, [PATH]));
+    await Deno.copyFile(pathOf("../examples/client/types.ts", import.meta.url), join(folder, "types.ts"));
+    const use = join(folder, "use.ts");
+    await Deno.writeTextFile(
+      use,
+      `import type { components, paths } from "./generated.ts";
+       import type { ErrorBody, SyncStatus } from "./types.ts";
+       type Schemas = components["schemas"];
+       export const generated = (status: SyncStatus): Schemas["SyncStatus"] => status;
+       export const own = (status: Schemas["SyncStatus"]): SyncStatus => status;
+       export const error = (body: Schemas["ErrorBody"]): ErrorBody => body;
+       export const none: undefined = ({} as paths["/get-sync-status"]).post;
+       // @ts-expect-error: an idle status has no job
+       export const wrong = (status: Schemas["IdleSync"]) => status.job;`,
+    );
+    await deno(["check", "--quiet", "--config", pathOf("../deno.json", import.meta.url), use]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
