@@ -110,16 +110,22 @@ async function removeTestRows(sql: postgres.TransactionSql, tenants: string): Pr
   return agencies.count + people.count;
 }
 
+/** An interrupted run still removes what it has added. */
+const interruption = new AbortController();
+for (const signal of END_SIGNALS) Deno.addSignalListener(signal, () => interruption.abort());
+
+/** How long Auth may take to end what an interrupted test asked, in milliseconds. */
+const SETTLING_MS = 2_000;
+
 /** Runs the tests to their end, or to an interruption; gives the exit code. */
 async function runTests(project: z.infer<typeof runningProject>): Promise<number> {
   const tests = new Deno.Command(Deno.execPath(), {
     args: ["test", "--quiet", "--allow-all", pathOf("../tests/end_to_end/", import.meta.url)],
     env: { ...cleanEnvironment(), TEST_PROJECT: JSON.stringify(project) },
     clearEnv: true,
-  }).spawn();
-  // An interrupted run still removes what it has added.
-  for (const signal of END_SIGNALS) Deno.addSignalListener(signal, () => tests.kill());
-  return (await tests.status).code;
+    signal: interruption.signal,
+  });
+  return (await tests.spawn().status).code;
 }
 
 async function main(): Promise<number> {
@@ -179,6 +185,7 @@ async function main(): Promise<number> {
       console.log(`Testing ${url + FUNCTION_PATH} …`);
       return await runTests(project);
     } finally {
+      if (interruption.signal.aborted) await new Promise((resolve) => setTimeout(resolve, SETTLING_MS));
       console.log(`Removed the ${await remove()} agencies and users that the tests had added.`);
     }
   } finally {
