@@ -151,7 +151,7 @@ async function main(): Promise<void> {
       if (dryRun) continue;
       await Deno.mkdir(dirname(join(project, path)), { recursive: true });
       await Deno.writeTextFile(join(project, path), text, { createNew: true });
-    } else if (there === here) noted[path] ??= { source, checksum: here, version: release };
+    } else if (there === here) noted[path] = { source, checksum: here, version: release };
     else if (there === copied) outdated.push(`${path} (${noted[path]?.version})`);
     // An edited file needs no look unless there is something new in it.
     else if (here !== copied) {
