@@ -1,152 +1,212 @@
-/** accessTokenFrom with the real supabase-js, a fake Auth and fake time. */
+/** The client's access_token.ts with the real supabase-js, on a fake clock, against an Auth that rotates as the real one does. */
 
 import assert from "node:assert/strict";
-import FakeTimers from "@sinonjs/fake-timers";
+import type { Clock } from "@sinonjs/fake-timers";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
-import { accessTokenFrom, keepSession } from "../examples/client/access_token.ts";
-import { USER } from "./support/fake_upstream.ts";
+import { accessTokenFrom, forgetSession, keepSession } from "../examples/client/access_token.ts";
+import { watchSyncStatus } from "../examples/client/watch_sync_status.ts";
+import { onFakeClock } from "./support/fake_clock.ts";
 import { test } from "./support/helpers.ts";
 
+const SECOND = 1_000;
+const HOUR = 3_600 * SECOND;
 const START = Date.parse("2025-03-15T10:00:00Z");
-const HOUR_MS = 3_600_000;
 
-/** The outcome where no token has come within 75 s. */
-const WAITS = Symbol("still waiting");
+type Answer = (signal?: AbortSignal | null) => Response | Promise<Response>;
 
-type Answer = (refreshToken: string) => Response | Promise<Response>;
-
-/** A session as Auth issues it, for an hour unless another life or clock is given. The number tells sessions apart. */
-function session(number: number, lifeMs = HOUR_MS, clockMs = Date.now()) {
-  return {
-    access_token: `access ${number}`,
-    refresh_token: `refresh ${number}`,
-    token_type: "bearer",
-    expires_in: lifeMs / 1_000,
-    expires_at: Math.floor((clockMs + lifeMs) / 1_000),
-    user: { id: USER, aud: "authenticated", app_metadata: {}, user_metadata: {}, created_at: "2025-01-01" },
-  };
-}
-
+/** How Auth answers with an error code, or a gateway before it without one. */
 const refuses = (status: number, code?: string): Answer => () =>
-  Response.json({ code, message: `Auth says ${code}` }, {
+  Response.json({ code, message: "refused" }, {
     status,
-    headers: { "X-Supabase-Api-Version": "2024-01-01", ...(code ? { "X-Sb-Error-Code": code } : {}) },
+    headers: { "X-Supabase-Api-Version": "2024-01-01" },
   });
 
-interface Browser {
-  /** How Auth answers a refresh. By default it rotates the token. */
-  auth: { answer: Answer; refreshes: string[] };
+const OUTAGES: Record<string, Answer> = {
+  "Auth answers 503": refuses(503),
+  "Auth answers 500": refuses(500, "unexpected_failure"),
+  "Auth limits requests (429)": refuses(429, "over_request_rate_limit"),
+  "the gateway refuses the key (401)": refuses(401),
+  "a firewall answers (403)": () => new Response("<html>", { status: 403 }),
+  "a captive portal answers (200)": () => new Response("<html>"),
+  "a proxy answers other JSON (200)": () => Response.json({ ok: true }),
+  "there is no network": () => Promise.reject(new TypeError("no network")),
+  "nothing is answered": (signal) =>
+    new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason))),
+};
+
+/** One browser, and Auth. Auth's sessions have a number, and so have the tokens of each. */
+class World {
   /** What the tabs share. */
-  stored: Map<string, string>;
-  /** Opens a new tab on the same storage; `autoRefreshToken` is supabase-js's option. */
-  open(options?: { autoRefreshToken?: boolean }): {
-    supabase: SupabaseClient;
-    getAccessToken(refresh?: boolean): Promise<string | null>;
-  };
-  /** Lets fake time pass, in milliseconds. */
-  pass(ms: number): Promise<void>;
-  /** Waits up to a minute of fake time for a token. */
-  outcome(promise: Promise<string | null>): Promise<string | null | typeof WAITS>;
-}
+  stored = new Map<string, string>();
+  /** Answers every request to Auth in the place of Auth. */
+  outage: Answer | undefined;
+  /** The refresh tokens that arrived. */
+  refreshes: string[] = [];
+  /** How far the browser's clock is ahead of Auth's. */
+  ahead = 0;
+  latency = 0;
+  #sessions: { user: string; issued: number; rotatedAt: number; revoked: boolean }[] = [];
+  #tabs: SupabaseClient[] = [];
 
-/** Runs a test in a browser whose storage holds session 1. */
-function inBrowser(sentence: string, check: (browser: Browser) => Promise<void>): void {
-  test(`accessTokenFrom ${sentence}`, async () => {
-    const clock = FakeTimers.install({
-      now: START,
-      toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"],
-    });
-    const stored = new Map([["session", JSON.stringify(session(1))]]);
-    let issued = 1;
-    const auth: Browser["auth"] = { answer: () => Response.json(session(++issued)), refreshes: [] };
-    const opened: SupabaseClient[] = [];
-    const browser: Browser = {
-      auth,
-      stored,
-      pass: (ms) => clock.tickAsync(ms).then(() => {}),
-      open({ autoRefreshToken = false } = {}) {
-        const send: typeof fetch = async (input, init) => {
-          const { pathname } = new URL(String(input));
-          if (pathname === "/auth/v1/logout") return new Response(null, { status: 204 });
-          const { refresh_token: token } = JSON.parse(String(init?.body));
-          auth.refreshes.push(token);
-          return await auth.answer(token);
-        };
-        const supabase = createClient("http://project.test", "key", {
-          auth: {
-            storageKey: "session",
-            autoRefreshToken,
-            storage: {
-              getItem: (key) => stored.get(key) ?? null,
-              setItem: (key, value) => void stored.set(key, value),
-              removeItem: (key) => void stored.delete(key),
-            },
-          },
-          global: { fetch: keepSession(send) },
-        });
-        opened.push(supabase);
-        const getAccessToken = accessTokenFrom(supabase.auth);
-        return { supabase, getAccessToken: (refresh = false) => getAccessToken({ refresh }) };
-      },
-      async outcome(promise) {
-        let settled: { is: string | null } | undefined;
-        promise.then((token) => settled = { is: token }, (error) => settled = { is: error.name });
-        for (let seconds = 0; !settled && seconds < 75; seconds++) await clock.tickAsync(1_000);
-        return settled ? settled.is : WAITS;
-      },
+  constructor(public clock: Clock) {}
+
+  /** What Auth answers to a sign-in; puts nothing into the browser. */
+  begin(user: string) {
+    this.#sessions.push({ user, issued: 0, rotatedAt: 0, revoked: false });
+    return this.#issue(this.#sessions.length - 1);
+  }
+
+  /** A new access token of a session, with the newest refresh token. */
+  #issue(number: number) {
+    const session = this.#sessions[number];
+    const now = Math.floor((Date.now() - this.ahead) / SECOND);
+    return {
+      access_token: `access ${number} ${session?.issued}`,
+      refresh_token: `refresh ${number} ${session?.issued}`,
+      token_type: "bearer",
+      expires_in: 3_600,
+      expires_at: now + 3_600,
+      user: { id: session?.user, email: session?.user },
     };
-    try {
-      await check(browser);
-    } finally {
-      for (const { auth } of opened) await auth.stopAutoRefresh();
-      clock.uninstall();
+  }
+
+  /** A refresh: the token before the last one, and any for 10 s, is taken too; an older one ends the session. */
+  #rotate(token: string): Response | Promise<Response> {
+    this.refreshes.push(token);
+    const [number = -1, nth = -1] = token.split(" ").slice(1).map(Number);
+    const session = this.#sessions[number];
+    if (!session || session.revoked) return refuses(400, "refresh_token_not_found")();
+    if (nth === session.issued) {
+      session.issued++;
+      session.rotatedAt = Date.now();
+    } else if (nth < session.issued - 1 && Date.now() - session.rotatedAt > 10 * SECOND) {
+      session.revoked = true;
+      return refuses(400, "refresh_token_already_used")();
     }
-  });
+    return Response.json(this.#issue(number));
+  }
+
+  isGood(accessToken: string | undefined): boolean {
+    const session = this.#sessions[Number(accessToken?.split(" ")[1])];
+    return session !== undefined && !session.revoked;
+  }
+
+  /** Ends a session elsewhere. */
+  revoke(accessToken: string): void {
+    const session = this.#sessions[Number(accessToken.split(" ")[1])];
+    if (session) session.revoked = true;
+  }
+
+  #send: typeof fetch = async (input, init) => {
+    if (this.outage) return await this.outage(init?.signal);
+    await new Promise((resolve) => setTimeout(resolve, this.latency));
+    const { pathname, searchParams } = new URL(String(input));
+    if (pathname === "/auth/v1/logout") {
+      this.revoke(new Headers(init?.headers).get("Authorization")?.replace("Bearer ", "") ?? "");
+      return new Response(null, { status: 204 });
+    }
+    const body: { refresh_token: string; email: string } = JSON.parse(String(init?.body));
+    if (searchParams.get("grant_type") === "refresh_token") return await this.#rotate(body.refresh_token);
+    return Response.json(this.begin(body.email));
+  };
+
+  /** Opens a tab. */
+  open(): SupabaseClient {
+    const tab = createClient("http://project.test", "key", {
+      auth: {
+        storageKey: "session",
+        storage: {
+          getItem: (key) => this.stored.get(key) ?? null,
+          setItem: (key, value) => void this.stored.set(key, value),
+          removeItem: (key) => void this.stored.delete(key),
+        },
+      },
+      global: { fetch: keepSession(this.#send) },
+    });
+    this.#tabs.push(tab);
+    return tab;
+  }
+
+  /** Opens a tab in which this user has signed in, and lets so much time pass. */
+  async openAs(user: string, age = 0): Promise<SupabaseClient> {
+    this.stored.set("session", JSON.stringify(this.begin(user)));
+    await this.clock.tickAsync(age);
+    return this.open();
+  }
+
+  /** What a call gives, and how long it took; what it throws is given by its name. It has ten minutes. */
+  async settle<Result>(call: Promise<Result>): Promise<{ is: Result | string; ms: number }> {
+    const begin = Date.now();
+    let settled: { is: Result | string; ms: number } | undefined;
+    call.then((is) => ({ is }), (error: Error) => ({ is: error.name }))
+      .then(({ is }) => settled = { is, ms: Date.now() - begin });
+    for (let waited = 0; !settled && waited < 600; waited++) await this.clock.tickAsync(SECOND);
+    return settled ?? { is: "nothing", ms: Infinity };
+  }
+
+  async close(): Promise<void> {
+    for (const { auth } of this.#tabs) await auth.stopAutoRefresh();
+    this.#tabs = [];
+  }
 }
 
-inBrowser("gives the session's token without a request to Auth", async ({ open, outcome, auth }) => {
-  assert.equal(await outcome(open().getAccessToken()), "access 1");
-  assert.deepEqual(auth.refreshes, []);
-});
+const world = (sentence: string, check: (world: World) => Promise<void>) =>
+  test(sentence, () =>
+    onFakeClock(START, async (clock) => {
+      const world = new World(clock);
+      await check(world).finally(() => world.close());
+    }));
 
-inBrowser("gives a fresh token where refresh is true", async ({ open, outcome, auth }) => {
-  assert.equal(await outcome(open().getAccessToken(true)), "access 2");
-  assert.deepEqual(auth.refreshes, ["refresh 1"]);
-});
+const tokenOf = (tab: SupabaseClient, user: string, refresh = false) =>
+  accessTokenFrom(tab.auth, user)({ refresh });
 
-inBrowser("gives a fresh token where the old one has expired", async ({ open, outcome, pass }) => {
-  const { getAccessToken } = open();
-  await pass(HOUR_MS);
-  assert.equal(await outcome(getAccessToken()), "access 2");
-});
-
-inBrowser("gives null where nobody is signed in", async ({ open, outcome, stored }) => {
-  stored.clear();
-  const { getAccessToken } = open();
-  assert.equal(await outcome(getAccessToken()), null);
-  assert.equal(await outcome(getAccessToken(true)), null);
-});
-
-inBrowser("gives null after a sign-out, without a request to Auth", async ({ open, outcome, auth }) => {
-  const { supabase, getAccessToken } = open();
-  assert.equal(await outcome(getAccessToken()), "access 1");
-  await supabase.auth.signOut();
-  assert.equal(await outcome(getAccessToken()), null);
-  assert.deepEqual(auth.refreshes, []);
-});
-
-inBrowser(
-  "gives null where the session ends during an outage",
-  async ({ open, outcome, auth, pass }) => {
-    const { getAccessToken } = open();
-    await pass(HOUR_MS);
-    auth.answer = refuses(503);
-    const token = getAccessToken();
-    assert.equal(await outcome(token), WAITS);
-    auth.answer = refuses(400, "refresh_token_not_found");
-    assert.equal(await outcome(token), null);
+world(
+  "accessTokenFrom gives the session's token without a request, and a fresh one if refresh is true",
+  async (world) => {
+    const tab = await world.openAs("ann");
+    assert.equal((await world.settle(tokenOf(tab, "ann"))).is, "access 0 0");
+    assert.deepEqual(world.refreshes, []);
+    assert.equal((await world.settle(tokenOf(tab, "ann", true))).is, "access 0 1");
   },
 );
+
+world("accessTokenFrom gives null if nobody is signed in, or has signed out", async (world) => {
+  const tab = world.open();
+  for (const refresh of [false, true]) {
+    assert.equal((await world.settle(tokenOf(tab, "ann", refresh))).is, null);
+  }
+  const other = await world.openAs("ann");
+  await world.settle(other.auth.signOut());
+  for (const refresh of [false, true]) {
+    assert.equal((await world.settle(tokenOf(other, "ann", refresh))).is, null);
+  }
+  assert.deepEqual(world.refreshes, []);
+});
+
+world(
+  "accessTokenFrom gives null once another user has signed in, and forgetSession keeps that session",
+  async (world) => {
+    const tab = await world.openAs("ann");
+    await world.settle(world.open().auth.signInWithPassword({ email: "bob", password: "password" }));
+    for (const refresh of [false, true]) {
+      assert.equal(
+        (await world.settle(tokenOf(tab, "ann", refresh))).is,
+        null,
+      );
+    }
+    await world.settle(forgetSession(tab.auth, "ann"));
+    assert.match(String((await world.settle(tokenOf(tab, "bob"))).is), /^access 1 /);
+  },
+);
+
+world("forgetSession ends a session that was ended elsewhere and is still stored", async (world) => {
+  const tab = await world.openAs("ann");
+  world.revoke("access 0 0");
+  // Its access token has not expired: supabase-js keeps it although Auth refuses the refresh.
+  assert.equal((await world.settle(tokenOf(tab, "ann", true))).is, "access 0 0");
+  await world.settle(forgetSession(tab.auth, "ann"));
+  assert.equal((await world.settle(tokenOf(tab, "ann"))).is, null);
+});
 
 for (
   const code of [
@@ -159,221 +219,139 @@ for (
     "validation_failed",
   ]
 ) {
-  inBrowser(`gives null where Auth answers ${code}`, async ({ open, outcome, auth, pass }) => {
-    const { getAccessToken } = open();
-    await pass(HOUR_MS);
-    auth.answer = refuses(400, code);
-    assert.equal(await outcome(getAccessToken()), null);
-    assert.equal(await outcome(getAccessToken(true)), null);
+  world(`accessTokenFrom gives null if the token has expired and Auth answers ${code}`, async (world) => {
+    const tab = await world.openAs("ann", HOUR);
+    world.outage = refuses(400, code);
+    assert.equal((await world.settle(tokenOf(tab, "ann"))).is, null);
+    assert.equal((await world.settle(tokenOf(tab, "ann", true))).is, null);
+    assert.equal(world.stored.size, 0);
   });
 }
 
-const OUTAGES: [string, Answer][] = [
-  ["Auth answers 503", refuses(503)],
-  ["Auth answers 500 unexpected_failure", refuses(500, "unexpected_failure")],
-  ["there is no network", () => Promise.reject(new TypeError("no network"))],
-  ["Auth limits requests (429)", refuses(429, "over_request_rate_limit")],
-  ["the gateway refuses the key (401)", () => Response.json({ message: "Invalid API key" }, { status: 401 })],
-  ["a firewall answers (403)", () => new Response("<html>", { status: 403 })],
-  ["Auth is busy (409)", refuses(409, "conflict")],
-  ["a captive portal answers (200)", () => new Response("<html>")],
-  ["a proxy answers (200)", () => Response.json({ ok: true })],
-];
-for (const [what, answer] of OUTAGES) {
-  for (const autoRefreshToken of [false, true]) {
-    const how = `autoRefreshToken ${autoRefreshToken ? "on" : "off"}`;
-    inBrowser(
-      `gives the old token until it expires while ${what}, and a new one within 75 s after the outage; ${how}`,
-      async ({ open, outcome, auth, pass }) => {
-        const { getAccessToken } = open({ autoRefreshToken });
-        assert.equal(await outcome(getAccessToken()), "access 1");
-        const { answer: healthy } = auth;
-        auth.answer = answer;
-        // From 90 s before the expiry on, supabase-js gives no token without a refresh.
-        await pass(HOUR_MS - 95_000);
-        assert.equal(await outcome(getAccessToken()), "access 1");
-        await pass(120_000);
-        const token = getAccessToken();
-        for (let minutes = 0; minutes < 10; minutes++) assert.equal(await outcome(token), WAITS);
-        auth.answer = healthy;
-        assert.equal(await outcome(token), "access 2");
-      },
-    );
+world("two tabs that refresh one session at once both get a token", async (world) => {
+  const tabs = [await world.openAs("ann"), world.open()];
+  world.latency = 100;
+  const tokens = await Promise.all(tabs.map((tab) => world.settle(tokenOf(tab, "ann", true))));
+  assert.equal(world.refreshes.length, 2);
+  for (const { is } of tokens) assert.equal(is, "access 0 1");
+});
 
-    inBrowser(
-      `gives a token within 75 s after the outage where ${what} and the page opened with an expired token; ${how}`,
-      async ({ open, outcome, auth, pass }) => {
-        await pass(2 * HOUR_MS);
-        const { answer: healthy } = auth;
-        auth.answer = answer;
-        const { getAccessToken } = open({ autoRefreshToken });
-        const tokens = [getAccessToken(), getAccessToken(true)];
-        for (const token of tokens) assert.equal(await outcome(token), WAITS);
-        auth.answer = healthy;
-        for (const token of tokens) assert.match(String(await outcome(token)), /^access [23]$/);
-      },
-    );
-  }
+for (const [what, outage] of Object.entries(OUTAGES)) {
+  world(
+    `while ${what} nobody is signed out and nothing waits longer than 45 s; a minute and a quarter later there is a token`,
+    async (world) => {
+      const tab = await world.openAs("ann");
+      assert.equal((await world.settle(tokenOf(tab, "ann"))).is, "access 0 0");
+      await world.clock.tickAsync(HOUR - 95 * SECOND);
+      world.outage = outage;
+      while (Date.now() < START + HOUR - 30 * SECOND) {
+        assert.equal((await world.settle(tokenOf(tab, "ann"))).is, "access 0 0", "it has not expired");
+        await world.clock.tickAsync(5 * SECOND);
+      }
+      await world.clock.tickAsync(35 * SECOND);
+      let longest = 0;
+      while (Date.now() < START + HOUR + 600 * SECOND) {
+        const opened = world.open();
+        for (
+          const call of [
+            () => tokenOf(tab, "ann"),
+            () => tokenOf(tab, "ann", true),
+            () => tokenOf(opened, "ann"),
+          ]
+        ) {
+          const { is, ms } = await world.settle(call());
+          assert.equal(is, "AuthRetryableFetchError");
+          longest = Math.max(longest, ms);
+        }
+        const calls = [opened.auth.getSession(), opened.auth.signOut(), tab.auth.signOut()];
+        const settled = await Promise.all(calls.map((call) => world.settle<unknown>(call)));
+        longest = Math.max(longest, ...settled.map(({ ms }) => ms));
+        await opened.auth.stopAutoRefresh();
+        await world.clock.tickAsync(7 * SECOND);
+      }
+      assert(longest <= 45 * SECOND, `${longest} ms`);
+      world.outage = undefined;
+      await world.clock.tickAsync(75 * SECOND);
+      assert.match(String((await world.settle(tokenOf(tab, "ann"))).is), /^access 0 /);
+    },
+  );
 
-  inBrowser(
-    `gives null and stores no session after a sign-out while ${what}`,
-    async ({ open, outcome, auth, pass, stored }) => {
-      const { supabase, getAccessToken } = open();
-      assert.equal(await outcome(getAccessToken()), "access 1");
-      await pass(HOUR_MS);
-      const { answer: healthy } = auth;
-      auth.answer = answer;
-      assert.equal(await outcome(getAccessToken()), WAITS);
-      // An app ends its session through supabase-js, or by clearing the storage.
-      await Promise.race([supabase.auth.signOut({ scope: "local" }), pass(60_000)]);
-      stored.clear();
-      auth.answer = healthy;
-      await pass(120_000);
-      assert.equal(await outcome(getAccessToken()), null);
-      assert.equal(await outcome(getAccessToken(true)), null);
-      assert.equal(stored.size, 0);
+  world(
+    `of 60 sign-outs while ${what}, each followed by another user's sign-in, at most 8 end that user's session`,
+    async (world) => {
+      let lost = 0;
+      for (let seconds = 10; seconds <= 120; seconds += 10) {
+        for (const later of [1, 2, 5, 10, 20]) {
+          const tab = await world.openAs("ann", HOUR);
+          world.outage = outage;
+          void tab.auth.signOut();
+          await world.clock.tickAsync(seconds * SECOND);
+          world.outage = undefined;
+          await world.clock.tickAsync(later * SECOND);
+          await world.settle(tab.auth.signInWithPassword({ email: "bob", password: "password" }));
+          await world.clock.tickAsync(180 * SECOND);
+          const { is } = await world.settle(tokenOf(tab, "bob"));
+          if (!world.isGood(is ?? "")) lost++;
+          await world.close();
+          world.stored.clear();
+        }
+      }
+      assert(lost <= 8, `${lost}`);
     },
   );
 }
 
-inBrowser(
-  "retries a failing Auth with growing delays, and at most three times a minute",
-  async ({ open, outcome, auth, pass }) => {
-    const { getAccessToken } = open();
-    await pass(HOUR_MS);
-    const sent: number[] = [];
-    auth.answer = (token) => {
-      sent.push(Date.now());
-      return refuses(429, "over_request_rate_limit")(token);
-    };
-    void getAccessToken();
-    for (let minutes = 0; minutes < 20; minutes++) assert.equal(await outcome(getAccessToken()), WAITS);
-    const waits = sent.slice(1).map((at, i) => at - (sent[i] ?? NaN));
-    for (const [i, longest] of [2_000, 6_000, 18_000].entries()) {
-      const wait = waits[i] ?? NaN;
-      assert(wait >= longest / 2 && wait <= longest, `${wait}`);
-    }
-    const minutes = waits.reduce((sum, wait) => sum + wait, 0) / 60_000;
-    assert(minutes > 15 && sent.length <= 3 * minutes, `${sent.length} requests in ${minutes} minutes`);
-    assert(new Set(waits).size > 10, "with jitter");
-  },
-);
-
-inBrowser(
-  "refreshes a session at a random moment two to seven minutes before it expires, and gives the old token meanwhile",
-  async ({ open, outcome, auth, pass, stored }) => {
-    const { random } = Math;
+world(
+  "three tabs whose clock is an hour fast are not reported as signed out, and show the status",
+  async (world) => {
+    world.ahead = HOUR;
+    const { fetch } = globalThis;
+    const end = new AbortController();
+    const seen: string[] = [];
     try {
-      for (const [chance, ahead] of [[0, 120], [1, 420]] as const) {
-        auth.refreshes.length = 0;
-        stored.set("session", JSON.stringify(session(1)));
-        Math.random = () => chance;
-        const { getAccessToken } = open();
-        const old = await outcome(getAccessToken());
-        await pass(HOUR_MS - ahead * 1_000 - 15_000);
-        assert.equal(await outcome(getAccessToken()), old);
-        assert.deepEqual(auth.refreshes, []);
-        await pass(20_000);
-        const { answer } = auth;
-        auth.answer = () => new Promise(() => {});
-        assert.equal(await outcome(getAccessToken()), old, "the old token is still valid");
-        assert.equal(await outcome(getAccessToken()), old);
-        assert.equal(auth.refreshes.length, 1, "one refresh, however often the token is asked for");
-        auth.answer = answer;
+      globalThis.fetch = (_, init) =>
+        Promise.resolve(
+          world.isGood(new Headers(init?.headers).get("Authorization")?.replace("Bearer ", ""))
+            ? Response.json({ active: false, recent_job: null })
+            : Response.json({ error: "refused", code: "unauthorized" }, { status: 401 }),
+        );
+      await world.openAs("ann");
+      for (let run = 0; run < 6; run++) {
+        world.latency = 50 + 50 * run;
+        const tabs = [0, 1, 2].map(() => world.open());
+        const statuses = tabs.map(({ auth }) => {
+          const count = { statuses: 0 };
+          watchSyncStatus({
+            url: "http://project.test/functions/v1/get-sync-status",
+            getAccessToken: accessTokenFrom(auth, "ann"),
+            signal: end.signal,
+            onStatus: () => count.statuses++,
+            onError: ({ kind }) => seen.push(kind),
+          });
+          return count;
+        });
+        await world.clock.tickAsync(600 * SECOND);
+        for (const { statuses: count } of statuses) assert(count > 5, `${count}`);
+        await world.close();
       }
+      assert(!seen.includes("signed_out"));
     } finally {
-      Math.random = random;
+      end.abort();
+      globalThis.fetch = fetch;
     }
   },
 );
 
-inBrowser(
-  "gives a token to both of two tabs that refresh one session at the same time",
-  async ({ open, outcome, auth, stored }) => {
-    const [one, two] = [open(), open()];
-    // Auth answers the second refresh once the first session is stored: supabase-js discards the second session.
-    const { answer } = auth;
-    let first: (() => void) | undefined;
-    auth.answer = (token) =>
-      new Promise((resolve) => {
-        if (!first) return first = () => resolve(answer(token));
-        first();
-        const before = stored.get("session");
-        const waiting = () => stored.get("session") === before ? setTimeout(waiting) : resolve(answer(token));
-        waiting();
-      });
-    const tokens = await Promise.all([outcome(one.getAccessToken(true)), outcome(two.getAccessToken(true))]);
-    assert.equal(auth.refreshes.length, 2, "both refreshed");
-    assert.deepEqual(tokens, ["access 2", "access 2"]);
-  },
-);
-
-inBrowser(
-  "gives the other tab's token where that tab has used the refresh token",
-  async ({ open, outcome, auth, pass, stored }) => {
-    const { getAccessToken } = open();
-    await pass(HOUR_MS);
-    auth.answer = (token) => {
-      stored.set("session", JSON.stringify(session(7)));
-      return refuses(400, "refresh_token_already_used")(token);
-    };
-    assert.equal(await outcome(getAccessToken()), "access 7");
-  },
-);
-
-for (
-  const [what, lifeMs, clockMs] of [
-    ["an hour, where the browser's clock is 55 minutes fast", HOUR_MS, -55 * 60_000],
-    ["five minutes", 300_000, 0],
-  ] as const
-) {
-  inBrowser(
-    `does not refresh at each call where a session lives for ${what}`,
-    async ({ open, outcome, auth, pass, stored }) => {
-      let issued = 1;
-      auth.answer = () => Response.json(session(++issued, lifeMs, Date.now() + clockMs));
-      stored.set("session", JSON.stringify(session(1, lifeMs, Date.now() + clockMs)));
-      const { getAccessToken } = open();
-      for (let calls = 0; calls < 60; calls++) {
-        assert.match(String(await outcome(getAccessToken())), /^access/);
-        await pass(1_000);
-      }
-      assert(auth.refreshes.length <= 1, `${auth.refreshes.length} refreshes in a minute`);
-    },
-  );
-}
-
-inBrowser(
-  "sends no refresh token of a tab that was frozen, and takes the token of another tab",
-  async ({ open, outcome, auth, pass, stored }) => {
-    const { now } = Date;
-    const { getAccessToken } = open();
-    await pass(HOUR_MS);
-    auth.answer = refuses(503);
-    const token = getAccessToken();
-    await pass(1_000);
-    const sent = auth.refreshes.length;
-    // Timers stand still while a tab is frozen, and the clock does not.
-    stored.set("session", JSON.stringify(session(7, HOUR_MS, now() + HOUR_MS)));
-    Date.now = () => now() + HOUR_MS;
-    try {
-      assert.equal(await outcome(token), "access 7");
-      assert.equal(auth.refreshes.length, sent);
-    } finally {
-      Date.now = now;
-    }
-  },
-);
-
-inBrowser(
-  "gives the token of a new sign-in, although Auth refuses the old session with an unknown code",
-  async ({ open, outcome, auth, pass, stored }) => {
-    const { getAccessToken } = open();
-    await pass(HOUR_MS);
-    auth.answer = refuses(403, "unknown");
-    const token = getAccessToken();
-    assert.equal(await outcome(token), WAITS);
-    stored.set("session", JSON.stringify(session(7)));
-    assert.equal(await outcome(token), "access 7");
-  },
-);
+test("keepSession passes every request but a refresh untouched", async () => {
+  const answer = new Response(null, { status: 429 });
+  const init = {};
+  const sent: unknown[] = [];
+  const send = keepSession((...request) => {
+    sent.push(...request);
+    return Promise.resolve(answer);
+  });
+  const url = "https://project.test/auth/v1/token?grant_type=password";
+  assert.equal(await send(url, init), answer);
+  assert.deepEqual(sent, [url, init]);
+  assert.equal(sent[1], init);
+});
