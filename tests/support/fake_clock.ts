@@ -6,13 +6,7 @@
 
 import FakeTimers, { type Clock } from "@sinonjs/fake-timers";
 
-/** The same numbers between 0 and 1 each time (a linear congruential generator). */
-function repeatable(): () => number {
-  let state = 1;
-  return () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
-}
-
-/** Runs a task on a clock that stands still at `now`, in milliseconds since 1970, where chance repeats itself. */
+/** Runs a task on a clock that stands still at `now`, in milliseconds since 1970; `Math.random` is given back. */
 export async function onFakeClock(now: number, task: (clock: Clock) => Promise<void>): Promise<void> {
   const clock = FakeTimers.install({
     now,
@@ -20,7 +14,6 @@ export async function onFakeClock(now: number, task: (clock: Clock) => Promise<v
   });
   const { timeout } = AbortSignal;
   const { random } = Math;
-  Math.random = repeatable();
   AbortSignal.timeout = (ms) => {
     const controller = new AbortController();
     setTimeout(() => controller.abort(new DOMException("Signal timed out.", "TimeoutError")), ms);
