@@ -6,7 +6,7 @@ import { accessTokenFrom, type SupabaseAuth } from "../client/access_token";
 import type { SyncStatus } from "../client/types.ts";
 import { type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status";
 
-type Seen = { status?: SyncStatus | undefined; problem?: SyncStatusProblem };
+export type Seen = { status?: SyncStatus | undefined; problem?: SyncStatusProblem };
 const queryKey = (userId: string) => ["sync-status", userId];
 
 /** Feeds the cache: call it once, in a component that all that show the status are below. */
