@@ -1,6 +1,5 @@
 /**
- * What is copied for React, on a page, under StrictMode: the hook with two components that share one watch, the
- * example with supabase-js, and the example with TanStack Query. The tests change who is signed in and what is mounted.
+ * What is copied for React, on a page, under StrictMode. The tests change who is signed in and what is mounted.
  *
  * @module
  */
@@ -8,79 +7,56 @@
 /// <reference lib="dom" />
 
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { createContext, StrictMode, useContext, useState } from "react";
+import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { Import } from "../../examples/call/react.tsx";
 import * as query from "../../examples/call/tanstack_query.ts";
-import { type SyncStatusView, useSyncStatus } from "../../examples/react/use_sync_status.ts";
 import type { SupabaseAuth } from "../../examples/client/access_token.ts";
+import type { SyncStatus } from "../../examples/client/types.ts";
+import { useSyncStatus } from "../../examples/react/use_sync_status.ts";
 
 const url = "/functions/v1/get-sync-status";
 const cache = new QueryClient();
-let signedIn = "";
 
-/** As supabase-js, with tokens that say whose they are. */
+let signedIn = "";
 const answer = (token: string) =>
   Promise.resolve({ data: { session: { access_token: token, user: { id: signedIn } } }, error: null });
+/** Like supabase-js's, with tokens that say whose they are. */
 const auth: SupabaseAuth = {
-  getSession: () => answer(`token of ${signedIn}`),
-  refreshSession: () => answer(`fresh token of ${signedIn}`),
+  getSession: () => answer(signedIn),
+  refreshSession: () => answer(`${signedIn}, refreshed`),
   signOut: () => Promise.resolve(),
 };
 
 function Page() {
-  const [userId, setUserId] = useState<string | null>(null);
-  const [mounted, setMounted] = useState("nothing");
-  const signIn = (user: string) =>
-    // As supabase-js reports it, after an answer: there React paints before it runs effects.
-    fetch("/auth").then(() => setUserId((signedIn = user) || null));
+  const [userId, setUserId] = useState("");
+  const [mounted, setMounted] = useState("");
+  // As supabase-js reports it, after an answer: there React paints before it runs effects.
+  const signIn = (user: string) => void fetch("/").then(() => setUserId(signedIn = user));
   return (
     <>
-      <Field label="User" set={signIn} />
-      <Field label="Mounted" set={setMounted} />
+      <input aria-label="User" onChange={(event) => signIn(event.target.value)} />
+      <input aria-label="Mounted" onChange={(event) => setMounted(event.target.value)} />
       <main>
         {mounted === "hook" && <Watched userId={userId} />}
+        {mounted === "query" && <Fed userId={userId} />}
         {mounted === "example" && <Import startImport={() => Promise.resolve()} />}
-        {mounted === "query" && userId && <Fed userId={userId} />}
       </main>
     </>
   );
 }
 
-function Field({ label, set }: { label: string; set: (value: string) => void }) {
-  return (
-    <label>
-      {label} <input onChange={(event) => set(event.target.value)} />
-    </label>
-  );
-}
-
-const View = createContext<SyncStatusView | null>(null);
-
-function Watched({ userId }: { userId: string | null }) {
-  return (
-    <View value={useSyncStatus({ url, auth, userId })}>
-      <p>{userId ?? "nobody"}</p>
-      <Progress />
-      <Outlook />
-    </View>
-  );
-}
-
-const progressIn = (status: query.Seen["status"] | null) =>
+const progressIn = (status: SyncStatus | null = null) =>
   status?.active ? `${status.job.progress_percent} %` : status ? "no job" : "no status";
 
-function Progress() {
-  return <p>{progressIn(useContext(View)?.status)}</p>;
-}
-
-function Outlook() {
-  const view = useContext(View);
+function Watched({ userId }: { userId: string }) {
+  const { status, outlook, problem, pollNow } = useSyncStatus({ url, auth, userId });
   return (
     <>
-      <p>{view?.outlook ? `${view.outlook.callsPerSecond} calls per second` : "no outlook"}</p>
-      <p>{view?.problem?.kind ?? "no problem"}</p>
-      <button type="button" onClick={view?.pollNow}>Poll</button>
+      <p>{userId}: {progressIn(status)}</p>
+      <p>{outlook ? `${outlook.callsPerSecond} calls per second` : "no outlook"}</p>
+      <p>{problem?.kind ?? "no problem"}</p>
+      <button type="button" onClick={pollNow}>Poll</button>
     </>
   );
 }
@@ -96,12 +72,9 @@ function Cached({ userId }: { userId: string }) {
 }
 
 const root = document.getElementById("root");
-if (root) {
-  createRoot(root).render(
-    <StrictMode>
-      <QueryClientProvider client={cache}>
-        <Page />
-      </QueryClientProvider>
-    </StrictMode>,
-  );
-}
+const page = (
+  <QueryClientProvider client={cache}>
+    <Page />
+  </QueryClientProvider>
+);
+if (root) createRoot(root).render(<StrictMode>{page}</StrictMode>);
