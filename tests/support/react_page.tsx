@@ -1,5 +1,5 @@
 /**
- * What is copied for React, on a page, under StrictMode. The tests change who is signed in and what is mounted.
+ * What is copied for React, on a page, under StrictMode. A test writes what is shown, and to whom: "hook ann".
  *
  * @module
  */
@@ -16,31 +16,31 @@ import type { SyncStatus } from "../../examples/client/types.ts";
 import { useSyncStatus } from "../../examples/react/use_sync_status.ts";
 
 const url = "/functions/v1/get-sync-status";
-const cache = new QueryClient();
-
 let signedIn = "";
-const answer = (token: string) =>
-  Promise.resolve({ data: { session: { access_token: token, user: { id: signedIn } } }, error: null });
+const session = (access_token: string) =>
+  Promise.resolve({ data: { session: { access_token, user: { id: signedIn } } }, error: null });
 /** Like supabase-js's, with tokens that say whose they are. */
 const auth: SupabaseAuth = {
-  getSession: () => answer(signedIn),
-  refreshSession: () => answer(`${signedIn}, refreshed`),
+  getSession: () => session(signedIn),
+  refreshSession: () => session(`${signedIn}, refreshed`),
   signOut: () => Promise.resolve(),
 };
 
 function Page() {
-  const [userId, setUserId] = useState("");
-  const [mounted, setMounted] = useState("");
-  // As supabase-js reports it, after an answer: there React paints before it runs effects.
-  const signIn = (user: string) => void fetch("/").then(() => setUserId(signedIn = user));
+  const [[what, userId = ""], setShown] = useState<string[]>([]);
+  const show = async (shown: string[]) => {
+    // As supabase-js reports it, after an answer: there React paints before it runs effects.
+    await fetch("/");
+    signedIn = shown[1] ?? "";
+    setShown(shown);
+  };
   return (
     <>
-      <input aria-label="User" onChange={(event) => signIn(event.target.value)} />
-      <input aria-label="Mounted" onChange={(event) => setMounted(event.target.value)} />
+      <input onChange={(event) => void show(event.target.value.split(" "))} />
       <main>
-        {mounted === "hook" && <Watched userId={userId} />}
-        {mounted === "query" && <Fed userId={userId} />}
-        {mounted === "example" && <Import startImport={() => Promise.resolve()} />}
+        {what === "hook" && <Watched userId={userId} />}
+        {what === "query" && <Fed userId={userId} />}
+        {what === "example" && <Import startImport={() => Promise.resolve()} />}
       </main>
     </>
   );
@@ -73,7 +73,7 @@ function Cached({ userId }: { userId: string }) {
 
 const root = document.getElementById("root");
 const page = (
-  <QueryClientProvider client={cache}>
+  <QueryClientProvider client={new QueryClient()}>
     <Page />
   </QueryClientProvider>
 );
