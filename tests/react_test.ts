@@ -124,7 +124,7 @@ if (browser) {
         new MutationObserver(call).observe(main, { subtree: true, childList: true, characterData: true });
       window.fetch = () => new Promise((resolve) => {
         window.fetch = fetch;
-        onChange(() => resolve(Response.json(${ACTIVE_EXAMPLE})));
+        onChange(() => resolve({ status: 200, json: async () => (${ACTIVE_EXAMPLE}) }));
         document.title = "asked";
       });
       window.frames = [];

@@ -1,7 +1,6 @@
 /**
- * A client of get-sync-status that polls no more than it has to: copy this folder into a front end.
- * Depends on nothing. Runs in every browser since March 2024 (they have `AbortSignal.any` and
- * `AbortSignal.timeout`), and on Node.js and Deno, where no tab is hidden.
+ * A client of get-sync-status that polls no more than it has to: copy this folder into a front end. Depends on
+ * nothing. Runs in every browser since March 2024 (`AbortSignal.any`), on Node.js and on Deno.
  *
  * @module
  */
@@ -21,13 +20,12 @@ export type WatchEnd =
   /** The user belongs to no agency. */
   | { kind: "forbidden" }
   /**
-   * The user's session is over, or another user's has taken its place. supabase-js may still hold a
-   * session that is over: call `forgetSession(supabase.auth, userId)` of access_token.ts. A plain
-   * `signOut()` would end the session of whoever is signed in by now.
+   * The user's session is over, or another user's has taken its place. Call `forgetSession` of
+   * access_token.ts: supabase-js may still hold it. `signOut` ends the session of whoever is signed in by now.
    */
   | { kind: "signed_out" };
 
-/** How a poll went; `sent` is false if nothing was sent, since no token could be had. */
+/** How a poll went. `sent` is false if there was no token to send. */
 export type PollOutcome =
   | { kind: "status"; status: SyncStatus }
   | { kind: "unreachable"; sent: boolean }
@@ -46,7 +44,7 @@ export interface PollOptions {
   signal: AbortSignal;
 }
 
-/** What a watch needs. What the callbacks throw is an unhandled rejection, and the watch goes on. */
+/** What a watch needs. What a callback throws is reported as an unhandled rejection, and the watch goes on. */
 export interface WatchSyncStatusOptions extends PollOptions {
   onStatus(status: SyncStatus): void;
   onError(problem: SyncStatusProblem): void;
@@ -70,7 +68,7 @@ export const INTERVALS = {
   retryToken: 15 * SECOND,
   /** The longest wait after the network has returned. */
   online: 4 * SECOND,
-  /** Between two polls at least, if somebody asks for one at once. */
+  /** The shortest wait if somebody asks for a poll at once. */
   hurry: 2 * SECOND,
 };
 
@@ -116,10 +114,8 @@ async function readAnswer(response: Response): Promise<PollOutcome | "unauthoriz
 }
 
 /**
- * Gives a function that takes the outcome of each poll of one user, in order, and says how many
- * milliseconds to wait before the next; Infinity if the watch ends.
- *
- * A job that waits for its turn is as old as the first outcome that had it.
+ * Gives a function that takes the outcome of each poll, in order, and says how many milliseconds to wait before
+ * the next; Infinity if there is none. A job that waits for its turn is as old as the first outcome with it.
  */
 export function pacePolls(): (outcome: PollOutcome) => number {
   let interval = INTERVALS.active.shortest;
@@ -168,15 +164,14 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
   const pace = pacePolls();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let polling = false;
-  /** By performance.now(). */
-  let leftAt = -Infinity;
-  let dueAt = Infinity;
+  // By performance.now().
+  let [leftAt, dueAt] = [-Infinity, Infinity];
 
   async function poll() {
     polling = true;
     leftAt = performance.now();
     dueAt = Infinity;
-    const outcome = await pollSyncStatus({ ...options, signal }).catch(() => undefined);
+    const outcome = await pollSyncStatus({ ...options, signal }).catch(() => null);
     polling = false;
     if (!outcome || signal.aborted) return;
     const ms = pace(outcome);
@@ -199,12 +194,10 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
   // Hiding the tab ends the wait, so that showing it polls. Node.js has none of these events.
   tab?.addEventListener("visibilitychange", pollNow, { signal });
   globalThis.addEventListener?.("online", () => pollWithin(INTERVALS.online * Math.random()), { signal });
+  signal.addEventListener("abort", () => clearTimeout(timer));
   const ended = new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
+    else signal.addEventListener("abort", () => resolve());
   });
   pollNow();
   return { ended, pollNow };

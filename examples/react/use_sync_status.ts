@@ -60,9 +60,8 @@ const NOTHING: Seen = { status: null, outlook: null, problem: null };
 export function useSyncStatus({ url, auth, userId }: UseSyncStatusOptions): SyncStatusView {
   const [watches, setWatches] = useState(1);
   const [seen, setSeen] = useState({ ...NOTHING, url, userId });
-  const isCurrent = seen.url === url && seen.userId === userId;
   // During the render: an effect would leave the user before on the screen until it ran.
-  if (!isCurrent) setSeen({ ...NOTHING, url, userId });
+  if (seen.url !== url || seen.userId !== userId) setSeen({ ...NOTHING, url, userId });
 
   const watch = useRef<SyncStatusWatch | null>(null);
   useEffect(() => {
@@ -93,6 +92,5 @@ export function useSyncStatus({ url, auth, userId }: UseSyncStatusOptions): Sync
     if (watch.current) watch.current.pollNow();
     else setWatches((watches) => watches + 1);
   }, []);
-  const { status, outlook, problem } = isCurrent ? seen : NOTHING;
-  return { status, outlook, problem, pollNow };
+  return { status: seen.status, outlook: seen.outlook, problem: seen.problem, pollNow };
 }
