@@ -141,7 +141,11 @@ if (browser) {
   onPage("what is no longer mounted ends its poll, and makes no other", async (tab) => {
     answer = never;
     for (const what of ["hook", "query"]) {
-      const [{ length }, ended] = [polls, tab.waitForEvent("requestfailed")];
+      const { length } = polls;
+      const ended = tab.waitForEvent(
+        "requestfailed",
+        (request) => request.url().endsWith("/get-sync-status"),
+      );
       await show(tab, `${what} ann`);
       await until(() => polls.length > length);
       await show(tab, "");

@@ -66,9 +66,6 @@ export function useSyncStatus({ url, auth, userId }: UseSyncStatusOptions): Sync
   const watch = useRef<SyncStatusWatch | null>(null);
   useEffect(() => {
     if (!userId) return;
-    const show = (change: (seen: Seen) => Seen) =>
-      // The next user may be on the screen before this effect is cleaned up.
-      setSeen((seen) => seen.url === url && seen.userId === userId ? { ...change(seen), url, userId } : seen);
     const controller = new AbortController();
     const started = watchSyncStatus({
       url,
@@ -76,10 +73,11 @@ export function useSyncStatus({ url, auth, userId }: UseSyncStatusOptions): Sync
       signal: controller.signal,
       onStatus(status) {
         const outlook = status.active ? deriveOutlook(status.job) : null;
-        show(() => ({ status, outlook, problem: null }));
+        setSeen({ status, outlook, problem: null, url, userId });
       },
+      // With url and userId: the next user may be on the page before this effect is cleaned up.
       onError: (problem) =>
-        show((seen) => problem.kind === "unreachable" ? { ...seen, problem } : { ...NOTHING, problem }),
+        setSeen((seen) => ({ ...(problem.kind === "unreachable" ? seen : NOTHING), problem, url, userId })),
     });
     watch.current = started;
     void started.ended.then(() => {
