@@ -255,13 +255,11 @@ watching("reports unreachable if there is no token after 15 s", [idle], async (w
   assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable"]);
 }, neverSettles);
 
-watching("polls at once on pollNow, after a failure too", [idle, failed], async (watch) => {
-  for (let polls = 2; polls < 5; polls++) {
-    await watch.pass(3);
-    watch.pollNow();
-    await watch.pass(0);
-    assert.equal(watch.polls.length, polls);
-  }
+watching("polls at once on pollNow", [failed], async (watch) => {
+  await watch.pass(3);
+  watch.pollNow();
+  await watch.pass(0);
+  assert.deepEqual(watch.polls, [0, 3]);
 });
 
 watching("polls every 2 s at most, whoever asks for it", [idle], async (watch) => {
@@ -330,10 +328,6 @@ const moments: [string, Answer, GetToken, (watch: Watch) => void][] = [
   ["inside onStatus", idle, () => "token", (watch) => {
     watch.whenCalled = watch.abort;
     watch.pollNow();
-  }],
-  ["in a hidden tab", idle, () => "token", (watch) => {
-    watch.tab.show(false);
-    watch.abort();
   }],
 ];
 for (const [when, answer, getToken, abort] of moments) {

@@ -13,15 +13,12 @@ import type { ActiveJob, ErrorBody, SyncStatus } from "./types.ts";
 export type SyncStatusProblem =
   /** The service or Auth did not answer as it should; the last status still stands, and the watch goes on. */
   | { kind: "unreachable"; retryInMs: number }
-  | WatchEnd;
-
-/** Why a watch has ended by itself. */
-export type WatchEnd =
-  /** The user belongs to no agency. */
+  /** The user belongs to no agency; the watch has ended. */
   | { kind: "forbidden" }
   /**
-   * The user's session is over, or another user's has taken its place. Call `forgetSession` of
-   * access_token.ts: supabase-js may still hold it. `signOut` ends the session of whoever is signed in by now.
+   * The user's session is over, or another user's has taken its place; the watch has ended. Then call
+   * `forgetSession` of access_token.ts, since supabase-js may still hold the session that is over. Do not call
+   * `signOut` alone: it ends the session of whoever is signed in by now.
    */
   | { kind: "signed_out" };
 
@@ -29,7 +26,7 @@ export type WatchEnd =
 export type PollOutcome =
   | { kind: "status"; status: SyncStatus }
   | { kind: "unreachable"; sent: boolean }
-  | WatchEnd;
+  | Exclude<SyncStatusProblem, { kind: "unreachable" }>;
 
 /** What a poll needs. */
 export interface PollOptions {
