@@ -68,10 +68,9 @@ class World {
     return {
       access_token: `access ${number} ${issued}`,
       refresh_token: `refresh ${number} ${issued}`,
-      token_type: "bearer",
       expires_in: 3_600,
       expires_at: Math.floor((Date.now() - this.ahead + HOUR) / SECOND),
-      user: { id: user, email: user },
+      user: { id: user },
     };
   }
 

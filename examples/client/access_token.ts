@@ -83,17 +83,16 @@ export function accessTokenFrom(
 ): (options: { refresh: boolean }) => Promise<string | null> {
   return async ({ refresh }) => {
     let answer = await (refresh ? auth.refreshSession() : auth.getSession());
+    const { name = "", code = "" } = answer.error ?? {};
     // Another tab may have renewed the session, or replaced it, meanwhile: what is stored now counts.
-    const isLate = answer.error?.name === "AuthRefreshDiscardedError";
-    if (answer.error && (isLate || isOver(answer.error))) answer = await auth.getSession();
-    const { data: { session }, error } = answer;
-    if (error && !isOver(error)) throw error;
+    if (name === "AuthRefreshDiscardedError" || SESSION_OVER.includes(name) || SESSION_OVER.includes(code)) {
+      answer = await auth.getSession();
+    }
+    if (answer.error) throw answer.error;
+    const { session } = answer.data;
     return session?.user.id === userId ? session.access_token : null;
   };
 }
-
-const isOver = (error: { name: string; code?: string | undefined }) =>
-  SESSION_OVER.includes(error.name) || SESSION_OVER.includes(error.code ?? "");
 
 /**
  * Removes the session of a user whose watch has ended with `signed_out`: supabase-js keeps one that was ended
