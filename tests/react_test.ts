@@ -28,7 +28,7 @@ if (browser) {
   // Not minified: React for development, whose StrictMode mounts twice.
   const entrypoint = pathOf("./support/react_page.tsx", import.meta.url);
   const script = await deno(["bundle", "--quiet", "--platform", "browser", entrypoint]);
-  const body = `<!doctype html><div id="root"></div><script type="module">${script}</script>`;
+  const body = `<!doctype html><body></body><script type="module">${script}</script>`;
   Deno.test.afterAll(() => browser.close());
 
   /** The tokens of the polls that left. */

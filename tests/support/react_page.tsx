@@ -71,10 +71,9 @@ function Cached({ userId }: { userId: string }) {
   return <p>{progressIn(status)}, {problem?.kind ?? "no problem"}</p>;
 }
 
-const root = document.getElementById("root");
 const page = (
   <QueryClientProvider client={new QueryClient()}>
     <Page />
   </QueryClientProvider>
 );
-if (root) createRoot(root).render(<StrictMode>{page}</StrictMode>);
+createRoot(document.body).render(<StrictMode>{page}</StrictMode>);
