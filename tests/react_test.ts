@@ -82,40 +82,25 @@ if (browser) {
     assert.equal(polls.length, length);
   };
 
-  onPage("the hook shows how a job moves on, an outage beside it, and its end", async (tab) => {
-    await show(tab, "hook ann");
-    await shows(tab, "ann: 50 %", "2.5 calls per second");
-    assert.deepEqual(polls, ["Bearer ann"]);
-    answer = at(51);
-    await pass(tab, 4);
-    await shows(tab, "ann: 51 %");
-    answer = refusal(500, "internal_error");
-    await pass(tab, 4);
-    await shows(tab, "ann: 51 %", "unreachable");
-    answer = idle;
-    await pass(tab, 60);
-    await shows(tab, "ann: no job", "no outlook", "no problem");
-  });
-
   onPage("after the end of a session the hook polls nothing until somebody asks or signs in", async (tab) => {
     await show(tab, "hook ann");
-    await shows(tab, "ann: 50 %");
+    await shows(tab, "ann: 50 %, no problem");
     answer = refusal(401, "unauthorized");
     await pass(tab, 4);
-    await shows(tab, "signed_out", "ann: no status", "no outlook");
+    await shows(tab, "ann: no status, signed_out");
     assert.deepEqual(polls, ["ann", "ann", "ann, refreshed"].map((token) => `Bearer ${token}`));
     await pollsNothing(tab);
     answer = at(70);
     await tab.getByRole("button", { name: "Poll" }).click();
-    await shows(tab, "ann: 70 %", "no problem");
+    await shows(tab, "ann: 70 %, no problem");
     answer = at(80);
     await show(tab, "hook bob");
-    await shows(tab, "bob: 80 %");
+    await shows(tab, "bob: 80 %, no problem");
   });
 
   onPage("another user sees nothing of the one before, not even an answer that comes late", async (tab) => {
     await show(tab, "hook ann");
-    await shows(tab, "ann: 50 %");
+    await shows(tab, "ann: 50 %, no problem");
     // It comes right after React has put the next user on the page, before it runs effects.
     await tab.evaluate(`{
       const { fetch } = window;
@@ -134,8 +119,8 @@ if (browser) {
     await until(async () => await tab.title() === "asked");
     answer = at(80);
     await show(tab, "hook bob");
-    await shows(tab, "bob: 80 %");
-    assert.deepEqual(await tab.evaluate("frames"), ["bob: no status", "bob: 80 %"]);
+    await shows(tab, "bob: 80 %, no problem");
+    assert.deepEqual(await tab.evaluate("frames"), ["bob: no status, no problem", "bob: 80 %, no problem"]);
   });
 
   onPage("what is no longer mounted ends its poll, and makes no other", async (tab) => {
@@ -172,29 +157,40 @@ if (browser) {
     await pollsNothing(tab);
   });
 
-  onPage("the example asks for a sign-in at the end of a session, and not in an outage", async (tab) => {
-    const key = "sb-project-ref-auth-token";
-    const session = { access_token: "token", refresh_token: "r", expires_in: 3_600, user: { id: "ann" } };
-    const expired = JSON.stringify({ ...session, expires_at: NOW / 1_000 - 1 });
-    await tab.evaluate(`localStorage.setItem("${key}", '${expired}')`);
-    await tab.reload();
-    await show(tab, "example");
-    for (let seconds = 0; seconds < 120; seconds += 10) {
-      await pass(tab, 10);
-      assert.equal(await tab.locator("main").innerText(), "Loading …");
-    }
-    answer = idle;
-    refresh = () => Response.json(session);
-    await pass(tab, 95);
-    await shows(tab, "Last import: completed");
-    answer = at(50);
-    await tab.getByRole("button", { name: "Start an import" }).click();
-    await pass(tab, 2);
-    await tab.getByRole("progressbar", { name: "Import" }).waitFor();
-    answer = refusal(401, "unauthorized");
-    refresh = () => Response.json({ error_code: "refresh_token_not_found" }, { status: 400 });
-    await pass(tab, 60);
-    await shows(tab, "Please sign in.");
-    assert.equal(await tab.evaluate(`localStorage.getItem("${key}")`), null);
-  });
+  onPage(
+    "the example shows an import, asks for a sign-in at the end of a session, and not in an outage",
+    async (tab) => {
+      const key = "sb-project-ref-auth-token";
+      const session = { access_token: "token", refresh_token: "r", expires_in: 3_600, user: { id: "ann" } };
+      const expired = JSON.stringify({ ...session, expires_at: NOW / 1_000 - 1 });
+      await tab.evaluate(`localStorage.setItem("${key}", '${expired}')`);
+      await tab.reload();
+      await show(tab, "example");
+      for (let seconds = 0; seconds < 120; seconds += 10) {
+        await pass(tab, 10);
+        assert.equal(await tab.locator("main").innerText(), "Loading …");
+      }
+      answer = idle;
+      refresh = () => Response.json(session);
+      await pass(tab, 95);
+      await shows(tab, "Last import: completed");
+      answer = at(50);
+      await tab.getByRole("button", { name: "Start an import" }).click();
+      await pass(tab, 2);
+      await tab.getByRole("progressbar", { name: "Import" }).waitFor();
+      answer = refusal(500, "internal_error");
+      await pass(tab, 16);
+      await shows(tab, "The service is unreachable.");
+      assert.equal(await tab.getByRole("progressbar").getAttribute("value"), "50");
+      answer = at(51);
+      await pass(tab, 60);
+      await shows(tab, "The import seems stalled.");
+      assert.equal(await tab.getByRole("progressbar").getAttribute("value"), "51");
+      answer = refusal(401, "unauthorized");
+      refresh = () => Response.json({ error_code: "refresh_token_not_found" }, { status: 400 });
+      await pass(tab, 60);
+      await shows(tab, "Please sign in.");
+      assert.equal(await tab.evaluate(`localStorage.getItem("${key}")`), null);
+    },
+  );
 }

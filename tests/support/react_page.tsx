@@ -50,12 +50,10 @@ const progressIn = (status: SyncStatus | null = null) =>
   status?.active ? `${status.job.progress_percent} %` : status ? "no job" : "no status";
 
 function Watched({ userId }: { userId: string }) {
-  const { status, outlook, problem, pollNow } = useSyncStatus({ url, auth, userId });
+  const { status, problem, pollNow } = useSyncStatus({ url, auth, userId });
   return (
     <>
-      <p>{userId}: {progressIn(status)}</p>
-      <p>{outlook ? `${outlook.callsPerSecond} calls per second` : "no outlook"}</p>
-      <p>{problem?.kind ?? "no problem"}</p>
+      <p>{userId}: {progressIn(status)}, {problem?.kind ?? "no problem"}</p>
       <button type="button" onClick={pollNow}>Poll</button>
     </>
   );
@@ -67,7 +65,7 @@ function Fed({ userId }: { userId: string }) {
 }
 
 function Cached({ userId }: { userId: string }) {
-  const { status, problem } = query.useSyncStatus(userId);
+  const { status, problem } = query.useSyncStatusQuery(userId);
   return <p>{progressIn(status)}, {problem?.kind ?? "no problem"}</p>;
 }
 
