@@ -158,11 +158,11 @@ if (browser) {
   });
 
   onPage(
-    "the example shows an import, asks for a sign-in at the end of a session, and not in an outage",
+    "the example asks for a sign-in at the end of a session, and not in an outage",
     async (tab) => {
       await show(tab, "example");
-    await shows(tab, "Please sign in.");
-    const key = "sb-project-ref-auth-token";
+      await shows(tab, "Please sign in.");
+      const key = "sb-project-ref-auth-token";
       const session = { access_token: "token", refresh_token: "r", expires_in: 3_600, user: { id: "ann" } };
       const expired = JSON.stringify({ ...session, expires_at: NOW / 1_000 - 1 });
       await tab.evaluate(`localStorage.setItem("${key}", '${expired}')`);
