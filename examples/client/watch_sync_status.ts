@@ -55,9 +55,9 @@ export const INTERVALS = {
   active: { shortest: 2 * SECOND, longest: 15 * SECOND },
   /** Between two polls while no job is active. */
   idle: 30 * SECOND,
-  /** By which share such a wait is longer or shorter by chance: pages that begin together shall not poll together. */
+  /** Such a wait is longer or shorter by up to this share, by chance: pages must not poll all at once. */
   spread: 0.2,
-  /** How many times the wait before the first wait after a failure may be, and each further one, less up to a half. */
+  /** After a failure each wait is up to so many times the last one, less a random part of up to a half. */
   growth: 4,
   /** The longest wait after a failed poll. */
   retry: 60 * SECOND,
