@@ -31,16 +31,10 @@ async function script(file: string): Promise<string> {
     .join("\n");
 }
 
-interface Assertion {
-  name: string;
-  /** pgTAP's diagnosis if it fails. */
-  problem?: string;
-}
-
-/** Runs one file and reads its Test Anything Protocol (https://testanything.org). */
-async function run(sql: string): Promise<Assertion[]> {
+/** Runs one file and reads its Test Anything Protocol (https://testanything.org): assertions, and what failed them. */
+async function run(sql: string): Promise<{ name: string; problem?: string }[]> {
   const lines: string[] = [];
-  const assertions: Assertion[] = [];
+  const assertions: { name: string; problem?: string }[] = [];
   try {
     for (const { rows } of await database.exec(sql, { rowMode: "array" })) {
       for (const [text] of rows as unknown as unknown[][]) {
