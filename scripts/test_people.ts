@@ -91,6 +91,14 @@ export function peopleOf({ url, publishableKey, secretKey, password, people }: A
   /** Puts a user into an agency in the place of any other, or into none. */
   const putIntoAgency = (user: string, agency: string | null) =>
     call("select pg_temp.put_into_agency($1, $2)", [user, agency]);
+  /** Removes a user from Auth; from a project's own table first, whose rows need not go with it. */
+  const removeUser = (user: string) =>
+    sql(`do $do$ begin
+      if (select relkind = 'r' from pg_class where oid = 'public.users'::regclass) then
+        delete from public.users where id = '${user}';
+      end if;
+      delete from auth.users where id = '${user}';
+    end; $do$`);
   /** Signs a user in and gives the access token. */
   const signIn = async ({ email }: Person) =>
     z.string().parse((await askAuth("token?grant_type=password", email)).access_token);
@@ -113,5 +121,5 @@ export function peopleOf({ url, publishableKey, secretKey, password, people }: A
     await sql(jobs.replaceAll("a0000000-0000-4000-8000-00000000000", prefix));
     return { harbour, lakeside, freshStart, importing, finished, fresh, nobody };
   };
-  return { addScene, putIntoAgency, signIn };
+  return { addScene, putIntoAgency, removeUser, signIn };
 }
