@@ -147,9 +147,3 @@ export function scaleFailures(measurements: Measurement[]): string[] {
     `${query} at ${jobs} jobs: ${index}, ${custom} or ${generic} pages`
   );
 }
-
-if (import.meta.main) {
-  const measurements = await scale();
-  console.log(scaleTable(measurements));
-  for (const failure of scaleFailures(measurements)) console.error(failure);
-}
