@@ -10,6 +10,8 @@ import { createClient } from "@supabase/supabase-js";
 import type { Database } from "../supabase/functions/get-sync-status/database.types.ts";
 import { SECRET_KEY } from "./stack.ts";
 
+type Jobs = Database["public"]["Tables"]["historical_sync_jobs"];
+
 const AGENCY = "a0000000-0000-4000-8000-000000000001";
 
 /** The seeded job has 750 calls to go: more than six minutes. */
@@ -21,8 +23,8 @@ const TOTAL_CALLS = 240;
 /** Between the end of a job of the first agency and the request of the next. */
 const REST_SECONDS = 10;
 
-/** Until a job starts: the first agency's is seen by pages that poll every 30 s; the others were asked for on a page. */
-const PENDING_SECONDS = { unasked: 40, asked: 5 };
+/** Until a job starts: pages that poll every 30 s see the first agency's, and people wait for the others. */
+const pendingSeconds = (agency: string) => agency === AGENCY ? 40 : 5;
 
 /**
  * Starts the worker: pending, in progress, completed (every third time failed).
@@ -36,41 +38,29 @@ export function startDemoWorker(url: string, pace = 1): { stop(): Promise<void> 
   });
   const jobs = () => supabase.from("historical_sync_jobs");
   const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000 / pace).toISOString();
+  const hasPassed = (seconds: number, since: string) => Date.parse(since) <= Date.parse(ago(seconds));
   let ended = 0;
   let rested = 0;
-  /** How many seconds each pending job has waited. */
-  const waited = new Map<string, number>();
 
   /** Does what a second brings. */
   async function step(): Promise<void> {
     const { data: active } = await jobs().select().in("status", ["pending", "in_progress"]).throwOnError();
+    for (const job of active) {
+      if (job.status === "in_progress") await jobs().update(move(job)).eq("id", job.id).throwOnError();
+      else if (hasPassed(pendingSeconds(job.agency_id), job.created_at)) {
+        const started = { status: "in_progress", started_at: ago(0), total_calls: TOTAL_CALLS } as const;
+        await jobs().update(started).eq("id", job.id).throwOnError();
+      }
+    }
     if (active.some(({ agency_id }) => agency_id === AGENCY)) rested = 0;
     else if (++rested >= REST_SECONDS) {
-      await jobs().insert({
-        agency_id: AGENCY,
-        status: "pending",
-        date_from: "2025-01-01T00:00:00Z",
-        date_to: "2025-03-01T00:00:00Z",
-      }).throwOnError();
-    }
-    for (const job of active) {
-      const changes = job.status === "pending" ? start(job) : goOn(job);
-      if (changes) await jobs().update(changes).eq("id", job.id).throwOnError();
+      const period = { date_from: "2025-01-01T00:00:00Z", date_to: "2025-03-01T00:00:00Z" };
+      await jobs().insert({ agency_id: AGENCY, status: "pending", ...period }).throwOnError();
     }
   }
 
-  type Job = Database["public"]["Tables"]["historical_sync_jobs"]["Row"];
-  type Changes = Database["public"]["Tables"]["historical_sync_jobs"]["Update"];
-
-  function start({ id, agency_id }: Job): Changes | undefined {
-    const seconds = (waited.get(id) ?? 0) + 1;
-    waited.set(id, seconds);
-    return seconds < (agency_id === AGENCY ? PENDING_SECONDS.unasked : PENDING_SECONDS.asked)
-      ? undefined
-      : { status: "in_progress", started_at: ago(0), total_calls: TOTAL_CALLS };
-  }
-
-  function goOn(job: Job): Changes {
+  /** What a second's calls change in a job. */
+  function move(job: Jobs["Row"]): Jobs["Update"] {
     const total = job.total_calls ?? TOTAL_CALLS;
     const processed = Math.min(total, job.processed_calls + CALLS_PER_SECOND);
     const failed = Math.floor(processed / 150);
@@ -82,7 +72,7 @@ export function startDemoWorker(url: string, pace = 1): { stop(): Promise<void> 
       failed_calls: failed,
       last_activity_at: ago(0),
       // The seeded job began long ago; it goes on as if it had always been at this pace.
-      ...(Date.now() - Date.parse(job.started_at ?? "") > 86_400_000
+      ...(hasPassed(86_400 * pace, job.started_at ?? "")
         ? { started_at: ago(processed / CALLS_PER_SECOND) }
         : {}),
       ...(processed === total ? { status: ended++ % 3 === 2 ? "failed" : "completed" } : {}),

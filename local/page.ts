@@ -11,7 +11,7 @@ import type { Database } from "../supabase/functions/get-sync-status/database.ty
 import { deno, pathOf } from "./commands.ts";
 import { DEMO_PASSWORD, PUBLISHABLE_KEY, SECRET_KEY } from "./stack.ts";
 
-const PAGE = new URL("../examples/page/", import.meta.url);
+const PAGE = new URL("../examples/page/", import.meta.url).href;
 
 /** The demo users of seed.sql, and what the endpoint tells each. */
 export const DEMO_USERS = [
@@ -38,13 +38,17 @@ async function startImport(supabaseUrl: string, authorization: string | null): P
   if (!user) return 401;
   const { data } = await supabase.from("users").select("agency_id").eq("id", user.id).maybeSingle();
   if (!data?.agency_id) return 403;
+  const { agency_id } = data;
+  // Asked for the terminal's sake: lite prints the stack of each error of the database, expected or not.
+  const { data: active } = await supabase.rpc("get_active_sync_job", { p_agency_id: agency_id });
+  if (active?.length) return 409;
+  const period = { date_from: "2025-01-01T00:00:00Z", date_to: "2025-03-01T00:00:00Z" };
   const { error } = await supabase.from("historical_sync_jobs").insert({
-    agency_id: data.agency_id,
+    agency_id,
     status: "pending",
-    date_from: "2025-01-01T00:00:00Z",
-    date_to: "2025-03-01T00:00:00Z",
+    ...period,
   });
-  // The table has at most one active job for each agency (23505 is unique_violation).
+  // Two at once: the table has at most one active job for each agency (23505 is unique_violation).
   return error ? error.code === "23505" ? 409 : 500 : 201;
 }
 
@@ -56,39 +60,32 @@ async function startImport(supabaseUrl: string, authorization: string | null): P
  */
 export function startPage(port = 0): PageServer {
   let script = "";
-  let config = { url: "" };
+  let supabaseUrl = "";
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
-    switch (new URL(request.url).pathname) {
-      case "/":
-        return new Response(await Deno.readTextFile(new URL("index.html", PAGE)), {
-          headers: { "Content-Type": "text/html; charset=utf-8" },
-        });
-      case "/page.js":
-        return new Response(script, { headers: { "Content-Type": "text/javascript; charset=utf-8" } });
-      case "/config.json":
-        return Response.json(config);
-      case "/imports":
-        if (request.method !== "POST") return new Response(null, { status: 405, headers: { Allow: "POST" } });
-        return new Response(null, {
-          status: await startImport(config.url, request.headers.get("Authorization")),
-        });
-      default:
-        return new Response("no such path", { status: 404 });
+    const { pathname } = new URL(request.url);
+    if (pathname === "/") return typed("text/html", await Deno.readTextFile(pathOf("index.html", PAGE)));
+    if (pathname === "/page.js") return typed("text/javascript", script);
+    if (pathname === "/config.json") {
+      const users = DEMO_USERS.map(({ email }) => email);
+      const config = { url: supabaseUrl, publishableKey: PUBLISHABLE_KEY, password: DEMO_PASSWORD, users };
+      return Response.json(config);
     }
+    if (pathname === "/imports" && request.method === "POST") {
+      const status = await startImport(supabaseUrl, request.headers.get("Authorization"));
+      return new Response(null, { status });
+    }
+    return new Response("no such path", { status: 404 });
   });
   return {
     url: `http://127.0.0.1:${server.addr.port}/`,
-    async show(supabaseUrl) {
-      const entrypoint = pathOf("../examples/page/page.ts", import.meta.url);
+    async show(url) {
+      const entrypoint = pathOf("page.ts", PAGE);
       script = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entrypoint]);
-      const users = DEMO_USERS.map(({ email }) => email);
-      config = Object.assign(config, {
-        url: supabaseUrl,
-        publishableKey: PUBLISHABLE_KEY,
-        password: DEMO_PASSWORD,
-        users,
-      });
+      supabaseUrl = url;
     },
     stop: () => server.shutdown(),
   };
 }
+
+const typed = (type: string, body: string) =>
+  new Response(body, { headers: { "Content-Type": `${type}; charset=utf-8` } });
