@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import axe from "axe-core";
 import type { BrowserContext, Page } from "playwright-core";
-import { z } from "zod";
 import { startDemoWorker } from "../local/demo_worker.ts";
 import { startPage } from "../local/page.ts";
 import { FUNCTION_PATH, startStack } from "../local/stack.ts";
@@ -237,7 +236,6 @@ if (browser) {
       return polls() > before;
     });
   };
-  const sees = async (tab: Page, script: string) => z.unknown().parse(await tab.evaluate(script));
 
   /** axe finds nothing in either colour scheme, and nothing sticks out: on a desk, on a phone, with large text. */
   const looksRight = async (tab: Page) => {
@@ -258,21 +256,30 @@ if (browser) {
       assert.deepEqual(out, [], `at ${width} px with text of ${text}`);
     }
   };
-  const HARBOUR = "agency_id = 'a0000000-0000-4000-8000-000000000001'";
   const JOBS = "public.historical_sync_jobs";
-  /** Runs a check while the importing agency's active job is another; puts the seed's back. */
+  /** Runs a check while the active job of one of the seed's agencies is another; puts the seed's jobs back. */
   const withJob = async (columns: Record<string, string>, check: () => Promise<void>) => {
-    await stack.sql(`create table private.jobs as select * from ${JOBS} where ${HARBOUR}`);
+    await stack.sql(`create table private.jobs as select * from ${JOBS}`);
     try {
       const set = Object.entries(columns).map(([column, value]) => `${column} = ${value}`).join();
-      if (set) await stack.sql(`update ${JOBS} set ${set} where ${HARBOUR} and status = 'in_progress'`);
+      if (set) await stack.sql(`update ${JOBS} set ${set} where status = 'in_progress'`);
       await check();
     } finally {
-      await stack.sql(`delete from ${JOBS} where ${HARBOUR}`);
+      await stack.sql(`delete from ${JOBS}`);
       await stack.sql(`insert into ${JOBS} select * from private.jobs`);
       await stack.sql("drop table private.jobs");
     }
   };
+  /** What the live regions say from now on. */
+  const announcements = async (tab: Page): Promise<string[]> => {
+    const announced: string[] = [];
+    await tab.exposeFunction("announced", (text: string) => void announced.push(text));
+    await tab.evaluate(`for (const region of document.querySelectorAll("[role=status]")) {
+      new MutationObserver(() => announced(region.textContent)).observe(region, { childList: true });
+    }`);
+    return announced;
+  };
+  const focus = (tab: Page) => tab.locator(":focus").innerText();
 
   inBrowser("the page shows each demo user their status, and nothing of the user before", async (tab) => {
     await looksRight(tab);
@@ -297,4 +304,204 @@ if (browser) {
       await showsSoon(tab, SEEN[IMPORTING]);
     });
   }
+
+  inBrowser(
+    "an import is started by keyboard: at once it shows, three clicks send one request, the focus stays",
+    async (tab) => {
+      let release = () => {};
+      await tab.keyboard.press("Tab");
+      for (let times = 0; times < 2; times++) await tab.keyboard.press("ArrowDown");
+      await tab.keyboard.press("Tab");
+      await tab.keyboard.press("Enter");
+      await shows(tab, SEEN["new@example.com"]);
+      await withJob({}, async () => {
+        fault = { paths: /\/auth\/v1\/user/, until: new Promise((resolve) => release = resolve) };
+        await tab.keyboard.press("Tab");
+        for (let times = 0; times < 3; times++) await tab.keyboard.press("Enter");
+        // Neither a poll ends it, nor does it wait for one.
+        await pollsAgain(tab);
+        await shows(tab, [
+          "Nothing has been imported yet",
+          "new@example.com",
+          "Starting the import …",
+          START,
+        ]);
+        await looksRight(tab);
+        const before = polls();
+        release();
+        await tab.clock.fastForward(2_000);
+        await shows(tab, ["The import is about to start", "new@example.com", ...PENDING]);
+        assert.equal(polls(), before + 1);
+        assert.equal(arrived.filter((line) => line === "GET /auth/v1/user").length, 1);
+        assert.equal(await focus(tab), START);
+        const token = await stack.signIn("new@example.com");
+        const headers = { Authorization: `Bearer ${token}` };
+        const again = await fetch(new URL("imports", page.url), { method: "POST", headers });
+        assert.equal(again.status, 409);
+      });
+    },
+  );
+
+  inBrowser("an import that can't be started: the page says so, and can try again", async (tab) => {
+    await signedIn(tab, "new@example.com");
+    fault = { paths: /\/rest\/v1\/users/ };
+    await tab.getByRole("button", { name: START }).click();
+    await shows(tab, [
+      "Nothing has been imported yet",
+      "new@example.com",
+      "The import could not be started. Please try again.",
+      START,
+    ]);
+    await tab.locator("#start[aria-disabled=false]").waitFor();
+  });
+
+  inBrowser(
+    "Try now polls at once and keeps the focus; no second of the count-down is announced",
+    async (tab) => {
+      await signedIn(tab, IMPORTING);
+      fault = { paths: /functions/ };
+      await tab.clock.fastForward(60_000);
+      await tab.getByRole("button", { name: "Try now" }).waitFor();
+      const announced = await announcements(tab);
+      const seconds = await tab.locator("#countdown").innerText();
+      await tab.clock.fastForward(1_000);
+      await until(async () => seconds !== await tab.locator("#countdown").innerText());
+      assert.deepEqual(announced, []);
+      await tab.clock.fastForward(1_000);
+      const before = polls();
+      await tab.getByRole("button", { name: "Try now" }).press("Enter");
+      await until(() => polls() > before);
+      await shows(tab, STATES[6]?.[2]);
+      assert.equal(await focus(tab), "Try now");
+      assert.deepEqual(announced, [
+        "Trying again …",
+        "The service is unreachable. What is shown may be out of date.",
+      ]);
+      fault = undefined;
+      await showsSoon(tab, SEEN[IMPORTING]);
+      assert.equal(await focus(tab), "The import is running");
+    },
+  );
+
+  inBrowser("a session that is over is dropped, and the page asks to sign in again", async (tab) => {
+    await signedIn(tab, IMPORTING);
+    await stack.sql("delete from auth.sessions");
+    await showsSoon(tab, ["Your session is over. Please sign in again."]);
+    await looksRight(tab);
+    await until(async () => await tab.evaluate("localStorage.length") === 0);
+    await signedIn(tab, IMPORTING);
+  });
+
+  inBrowser("while a sign-in is under way there is no other, and nothing of the user before", async (tab) => {
+    await signedIn(tab, IMPORTING);
+    let release = () => {};
+    fault = { paths: /\/auth\/v1\/token/, until: new Promise((resolve) => release = resolve) };
+    await signIn(tab, FINISHED);
+    await shows(tab, ["Signing in …"]);
+    await looksRight(tab);
+    // Playwright does not click what says that it is disabled; people do.
+    await tab.getByLabel("Demo user").selectOption("new@example.com");
+    await tab.getByRole("button", { name: "Sign in" }).press("Enter");
+    // supabase-js says the session before once more if the tab is shown again.
+    await nudge(tab);
+    await shows(tab, ["Signing in …"]);
+    release();
+    await shows(tab, SEEN[FINISHED]);
+  });
+
+  inBrowser(
+    "signing in as another while offline fails, and the page goes on with who is signed in",
+    async (tab, context) => {
+      const failed = `${FINISHED} could not sign in: the service is unreachable. Please try again.`;
+      await context.setOffline(true);
+      await signIn(tab, FINISHED);
+      await shows(tab, [failed]);
+      await context.setOffline(false);
+      await signedIn(tab, IMPORTING);
+      await context.setOffline(true);
+      await signIn(tab, FINISHED);
+      await shows(tab, [
+        failed,
+        "Looking for an import …",
+        IMPORTING,
+        "The service is unreachable.",
+        ...RETRY,
+      ]);
+      await context.setOffline(false);
+      await showsSoon(tab, [failed, ...SEEN[IMPORTING] ?? []]);
+      await signedIn(tab, FINISHED);
+    },
+  );
+
+  inBrowser("who signs in as another in one tab is shown in every tab", async (tab, context) => {
+    await signedIn(tab, IMPORTING);
+    const other = await open(context);
+    // It takes up the session that the first one left.
+    await shows(other, SEEN[IMPORTING]);
+    await signedIn(other, FINISHED);
+    for (const each of [tab, other]) await showsSoon(each, SEEN[FINISHED]);
+  });
+
+  inBrowser("a screen reader hears the title once, each tenth of the progress, and the end", async (tab) => {
+    await withJob({}, async () => {
+      await signedIn(tab, IMPORTING);
+      assert.equal(await tab.getByRole("progressbar", { name: "50% done" }).getAttribute("value"), "50");
+      const announced = await announcements(tab);
+      for (const processed of [755, 800, 905]) {
+        await stack.sql(`update ${JOBS} set processed_calls = $1 where status = 'in_progress'`, [processed]);
+        await pollsAgain(tab);
+        await tab.getByText(`${Math.round(processed / 15)}% done`).first().waitFor();
+      }
+      await stack.sql(`update ${JOBS} set status = 'completed' where status = 'in_progress'`);
+      await pollsAgain(tab);
+      await tab.getByText("Requested").waitFor();
+      assert.deepEqual(announced, ["The import is running: 60% done", "", "The last import is complete"]);
+    });
+  });
+
+  inBrowser("after the first preflight each poll is one request", async (tab) => {
+    await signedIn(tab, IMPORTING);
+    for (let times = 0; times < 3; times++) await pollsAgain(tab);
+    assert.equal(arrived.filter((line) => line === `OPTIONS ${FUNCTION_PATH}`).length, 1);
+  });
+
+  inBrowser(
+    "a poll from another origin may carry the headers that monitoring SDKs and libraries add",
+    async (tab) => {
+      const added = ["sentry-trace", "x-datadog-trace-id", "x-requested-with", "cache-control"];
+      const headers = Object.fromEntries(added.map((name) => [name, "1"]));
+      const init = { headers: { ...headers, Authorization: `Bearer ${await stack.signIn(IMPORTING)}` } };
+      const address = `http://127.0.0.1:${proxy.addr.port}${FUNCTION_PATH}`;
+      assert.equal(
+        await tab.evaluate(`fetch("${address}", ${JSON.stringify(init)}).then(({ status }) => status)`),
+        200,
+      );
+    },
+  );
+
+  // Last: it moves the seeded job on.
+  inBrowser("the page shows a job from its request to its end", async (tab) => {
+    await signIn(tab, IMPORTING);
+    await stack.sql(`update ${JOBS} set processed_calls = 1490 where status = 'in_progress'`);
+    const worker = startDemoWorker(stack.url, 100);
+    const titles: string[] = [];
+    try {
+      // The page's clock runs as much faster as the worker's life does.
+      await until(async () => {
+        await tab.clock.fastForward(1_000);
+        const title = await tab.locator("#title").innerText();
+        if (title !== titles.at(-1)) titles.push(title);
+        return titles.length > 4 && title === "The last import is complete";
+      }, 60_000);
+    } finally {
+      await worker.stop();
+    }
+    assert.deepEqual(titles.slice(-5), [
+      "The import is running",
+      "The last import is complete",
+      "The import is about to start",
+      "The import is running",
+      "The last import is complete",
+    ]);
+  });
 }
