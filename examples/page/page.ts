@@ -12,9 +12,9 @@
 /// <reference lib="dom" />
 
 import { createClient } from "@supabase/supabase-js";
-import { accessTokenFrom, keepSession } from "../client/access_token.ts";
+import { accessTokenFrom, forgetSession, keepSession } from "../client/access_token.ts";
 import type { ActiveJob, RecentJob, SyncStatus } from "../client/types.ts";
-import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
+import { deriveOutlook, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
 
 /** What the server of the page tells it. */
 interface Config {
@@ -55,17 +55,16 @@ const isBusy = (id: string) => part(id).ariaDisabled === "true";
 const config: Config = await (await fetch("config.json")).json();
 const supabase = createClient(config.url, config.publishableKey, { global: { fetch: keepSession() } });
 
-const choice = part("user");
-if (!(choice instanceof HTMLSelectElement)) throw new Error("#user is no select");
-choice.replaceChildren(...config.users.map((email) => new Option(email, email)));
+const choice = part("choice").appendChild(document.createElement("select"));
+choice.append(...config.users.map((email) => new Option(email)));
 
 /** Whose job the card shows. */
 let shown: User | undefined;
 let watch = new AbortController();
 /** Whether the request for an import is under way. */
 let starting = false;
-/** Settles when a session that is over has been dropped. */
-let dropped = Promise.resolve();
+/** Settles when a session that is over has been forgotten: not the one of the next sign-in. */
+let forgotten = Promise.resolve();
 
 /** Ends the watch and empties the card: nothing of the user before is left in it. */
 function leave(status: string): void {
@@ -131,7 +130,7 @@ part("sign-in").addEventListener("submit", async (event) => {
   setBusy("submit", true);
   const [before, email] = [shown, choice.value];
   leave("Signing in …");
-  await dropped;
+  await forgotten;
   const { data, error } = await supabase.auth.signInWithPassword({ email, password: config.password });
   setBusy("submit", false);
   if (data.user) return show(data.user);
@@ -143,8 +142,12 @@ part("sign-in").addEventListener("submit", async (event) => {
 
 // A session that another tab began, or that the last visit left. No session is
 // not yet the end of one: the watch says when it is.
-supabase.auth.onAuthStateChange((_event, session) => {
+supabase.auth.onAuthStateChange(async (event, session) => {
   if (session && !isBusy("submit") && session.user.id !== shown?.id) show(session.user);
+  // In an outage the first event has no session, although one is stored; a later event has it.
+  if (session || event !== "INITIAL_SESSION") return;
+  const { error } = await supabase.auth.getSession();
+  if (error && !shown) set("sign-in-status", "The service is unreachable. Trying again …");
 });
 
 // Only now does signing in do anything.
@@ -159,11 +162,11 @@ const RESULTS = {
 function showStatus(status: SyncStatus): void {
   endCountdown();
   part("start").hidden = false;
+  if (status.active) return showActive(status.job);
   if (!starting) {
     set("notice", "");
-    setBusy("start", status.active);
+    setBusy("start", false);
   }
-  if (status.active) return showActive(status.job);
   part("job").hidden = !status.recent_job;
   if (!status.recent_job) return title("Nothing has been imported yet");
   title(RESULTS[status.recent_job.status]);
@@ -177,6 +180,7 @@ function showActive(job: ActiveJob): void {
   const news = percent === null ? "" : `: ${Math.floor(percent / 10) * 10}% done`;
   title(pending ? "The import is about to start" : "The import is running", news);
   showJob(job, "Started", started_at);
+  setBusy("start", true);
   part("bar").hidden = false;
   set(
     "progress-label",
@@ -186,11 +190,9 @@ function showActive(job: ActiveJob): void {
   if (percent === null) part("progress").removeAttribute("value");
   else part("progress").setAttribute("value", String(percent));
 
-  const { callsPerSecond, secondsRemaining, stalled } = outlookOf(job);
-  const lastSign = last_activity_at ?? started_at;
-  if (stalled && lastSign) {
-    set("notice", `The import seems stalled: no activity since ${dateTime(lastSign)}.`);
-  }
+  const { callsPerSecond, secondsRemaining, stalled } = deriveOutlook(job);
+  const active = last_activity_at ?? started_at;
+  set("notice", stalled && active ? `The import seems stalled: no activity since ${dateTime(active)}.` : "");
   if (secondsRemaining !== null) set("left", `${duration(secondsRemaining)} left`);
   if (callsPerSecond !== null && !stalled) set("rate", `Calls per minute: ${perMinute(callsPerSecond)}`);
 }
@@ -223,14 +225,8 @@ function showProblem(problem: SyncStatusProblem, user: User): void {
       return title("Your user belongs to no agency");
     case "signed_out":
       leave("Your session is over. Please sign in again.");
-      dropped = dropSession(user);
+      forgotten = forgetSession(supabase.auth, user.id);
   }
-}
-
-/** Drops a session that is over: supabase-js keeps it. By now the stored one may be somebody else's. */
-async function dropSession({ id }: User): Promise<void> {
-  const { data: { session } } = await supabase.auth.getSession();
-  if (session?.user.id === id) await supabase.auth.signOut({ scope: "local" });
 }
 
 let countdown: ReturnType<typeof setInterval> | undefined;
