@@ -41,23 +41,13 @@ function portFrom(variable: string, otherwise: number): number {
   throw new Error(`${variable} must be a number from 0 to 65535, not "${text}".`);
 }
 
-/** Starts something to be ended with the rest; says in a sentence why it gets no port. */
-async function begin<Started extends { stop(): Promise<void> }>(
-  variable: string,
-  port: number,
-  start: (port: number) => Started | Promise<Started>,
-): Promise<Started> {
-  try {
-    const begun = await start(port);
-    started.push(begun);
-    return begun;
-  } catch (error) {
-    const { AddrInUse, PermissionDenied } = Deno.errors;
-    if (!(error instanceof AddrInUse || error instanceof PermissionDenied)) throw error;
-    const why = error instanceof AddrInUse ? "is taken" : "is for the system alone";
-    throw new Error(`Port ${port} ${why}. ${variable}=0 chooses a free one.`);
-  }
-}
+/** Says in a sentence why a server gets no port. */
+const explain = (variable: string, port: number) => (error: unknown) => {
+  const { AddrInUse, PermissionDenied } = Deno.errors;
+  if (!(error instanceof AddrInUse || error instanceof PermissionDenied)) throw error;
+  const why = error instanceof AddrInUse ? "is taken" : "is for the system alone";
+  throw new Error(`Port ${port} ${why}. ${variable}=0 chooses a free one.`);
+};
 
 async function start(): Promise<void> {
   const { values: { still } } = parseArgs({
@@ -69,15 +59,14 @@ async function start(): Promise<void> {
   const pagePort = portFrom("PAGE_PORT", port && port + 1);
 
   // The page listens first: whether its port is free should show before the rest has been started.
-  const page = await begin("PAGE_PORT", pagePort, startPage);
-  const stack = await begin(
-    "PORT",
-    port,
-    (port) => startStack({ port, watch: true, say, onFunctionLine: console.log }),
-  );
+  const page = await Promise.resolve(pagePort).then(startPage).catch(explain("PAGE_PORT", pagePort));
+  started.push(page);
+  const stack = await startStack({ port, watch: true, say, onFunctionLine: console.log })
+    .catch(explain("PORT", port));
+  started.push(stack);
   say("Bundling the example page …");
-  await page.show(stack.url);
-  if (!still) started.push(startDemoWorker(stack.url));
+  await page.show(stack);
+  if (!still) started.push(startDemoWorker(stack));
 
   say("");
   for (const { email, sees } of DEMO_USERS) {

@@ -6,14 +6,12 @@
  * @module
  */
 
-import { createClient } from "@supabase/supabase-js";
-import type { Database } from "../supabase/functions/get-sync-status/database.types.ts";
 import { deno, pathOf } from "./commands.ts";
-import { DEMO_PASSWORD, PUBLISHABLE_KEY, SECRET_KEY } from "./stack.ts";
+import { DEMO_PASSWORD, PUBLISHABLE_KEY, type Stack } from "./stack.ts";
 
 const PAGE = new URL("../examples/page/", import.meta.url).href;
 
-/** The demo users of seed.sql, and what the endpoint tells each. */
+/** The demo users of seed.sql, and what the endpoint answers each. */
 export const DEMO_USERS = [
   { email: "importing@example.com", sees: "an active job with its progress" },
   { email: "finished@example.com", sees: "the most recent finished job" },
@@ -21,35 +19,38 @@ export const DEMO_USERS = [
   { email: "nobody@example.com", sees: "403: the user belongs to no agency" },
 ];
 
+/** What the page needs of a stack. */
+type Project = Pick<Stack, "url" | "sql">;
+
 /** The page on its port. */
 export interface PageServer {
   url: string;
   /** Bundles the page and shows it from now on, with the project that it talks to. */
-  show(supabaseUrl: string): Promise<void>;
+  show(project: Project): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Requests an import for the agency of the user whose Bearer token came; gives the HTTP status for the page. */
-async function startImport(supabaseUrl: string, authorization: string | null): Promise<number> {
-  const supabase = createClient<Database>(supabaseUrl, SECRET_KEY, {
-    auth: { persistSession: false, autoRefreshToken: false },
-  });
-  const { data: { user } } = await supabase.auth.getUser(authorization?.replace(/^Bearer /, "") ?? "");
-  if (!user) return 401;
-  const { data } = await supabase.from("users").select("agency_id").eq("id", user.id).maybeSingle();
-  if (!data?.agency_id) return 403;
-  const { agency_id } = data;
-  // Asked for the terminal's sake: lite prints the stack of each error of the database, expected or not.
-  const { data: active } = await supabase.rpc("get_active_sync_job", { p_agency_id: agency_id });
-  if (active?.length) return 409;
-  const period = { date_from: "2025-01-01T00:00:00Z", date_to: "2025-03-01T00:00:00Z" };
-  const { error } = await supabase.from("historical_sync_jobs").insert({
-    agency_id,
-    status: "pending",
-    ...period,
-  });
-  // Two at once: the table has at most one active job for each agency (23505 is unique_violation).
-  return error ? error.code === "23505" ? 409 : 500 : 201;
+/**
+ * Requests an import for the agency of the user whose Bearer token came.
+ *
+ * @returns the HTTP status for the page: 201, 401, or 409 if the agency has an active job or there is no agency
+ */
+async function startImport({ url, sql }: Project, authorization: string | null): Promise<number> {
+  const headers = { apikey: PUBLISHABLE_KEY, Authorization: authorization ?? "" };
+  const answer = await fetch(`${url}/auth/v1/user`, { headers });
+  const user = await answer.json();
+  if (!answer.ok) return 401;
+  const inserted = await sql(
+    `insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
+     select agency_id, 'pending', '2025-01-01T00:00:00Z', '2025-03-01T00:00:00Z'
+     from   public.users
+     where  id = $1
+     and    agency_id is not null
+     on conflict do nothing
+     returning id`,
+    [user.id],
+  );
+  return inserted.length > 0 ? 201 : 409;
 }
 
 /**
@@ -60,28 +61,38 @@ async function startImport(supabaseUrl: string, authorization: string | null): P
  */
 export function startPage(port = 0): PageServer {
   let script = "";
-  let supabaseUrl = "";
+  let project: Project | undefined;
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
     if (pathname === "/") return typed("text/html", await Deno.readTextFile(pathOf("index.html", PAGE)));
     if (pathname === "/page.js") return typed("text/javascript", script);
     if (pathname === "/config.json") {
       const users = DEMO_USERS.map(({ email }) => email);
-      const config = { url: supabaseUrl, publishableKey: PUBLISHABLE_KEY, password: DEMO_PASSWORD, users };
-      return Response.json(config);
+      return Response.json({
+        url: project?.url,
+        publishableKey: PUBLISHABLE_KEY,
+        password: DEMO_PASSWORD,
+        users,
+      });
     }
-    if (pathname === "/imports" && request.method === "POST") {
-      const status = await startImport(supabaseUrl, request.headers.get("Authorization"));
+    if (pathname === "/imports" && request.method === "POST" && project) {
+      const status = await startImport(project, request.headers.get("Authorization"));
       return new Response(null, { status });
     }
     return new Response("no such path", { status: 404 });
   });
   return {
     url: `http://127.0.0.1:${server.addr.port}/`,
-    async show(url) {
-      const entrypoint = pathOf("page.ts", PAGE);
-      script = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entrypoint]);
-      supabaseUrl = url;
+    async show(shown) {
+      script = await deno([
+        "bundle",
+        "--quiet",
+        "--minify",
+        "--platform",
+        "browser",
+        pathOf("page.ts", PAGE),
+      ]);
+      project = shown;
     },
     stop: () => server.shutdown(),
   };
