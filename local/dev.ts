@@ -42,12 +42,14 @@ function portFrom(variable: string, otherwise: number): number {
 }
 
 /** Says in a sentence why a server gets no port. */
-const explain = (variable: string, port: number) => (error: unknown) => {
-  const { AddrInUse, PermissionDenied } = Deno.errors;
-  if (!(error instanceof AddrInUse || error instanceof PermissionDenied)) throw error;
-  const why = error instanceof AddrInUse ? "is taken" : "is for the system alone";
-  throw new Error(`Port ${port} ${why}. ${variable}=0 chooses a free one.`);
-};
+function explain(variable: string, port: number): (error: unknown) => never {
+  return (error) => {
+    const { AddrInUse, PermissionDenied } = Deno.errors;
+    if (!(error instanceof AddrInUse || error instanceof PermissionDenied)) throw error;
+    const why = error instanceof AddrInUse ? "is taken" : "is for the system alone";
+    throw new Error(`Port ${port} ${why}. ${variable}=0 chooses a free one.`);
+  };
+}
 
 async function start(): Promise<void> {
   const { values: { still } } = parseArgs({

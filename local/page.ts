@@ -22,14 +22,6 @@ export const DEMO_USERS = [
 /** What the page needs of a stack. */
 type Project = Pick<Stack, "url" | "sql">;
 
-/** The page on its port. */
-export interface PageServer {
-  url: string;
-  /** Bundles the page and shows it from now on, with the project that it talks to. */
-  show(project: Project): Promise<void>;
-  stop(): Promise<void>;
-}
-
 /**
  * Requests an import for the agency of the user whose Bearer token came.
  *
@@ -38,8 +30,8 @@ export interface PageServer {
 async function startImport({ url, sql }: Project, authorization: string | null): Promise<number> {
   const headers = { apikey: PUBLISHABLE_KEY, Authorization: authorization ?? "" };
   const answer = await fetch(`${url}/auth/v1/user`, { headers });
-  const user = await answer.json();
   if (!answer.ok) return 401;
+  const { id } = await answer.json();
   const inserted = await sql(
     `insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
      select agency_id, 'pending', '2025-01-01T00:00:00Z', '2025-03-01T00:00:00Z'
@@ -48,18 +40,19 @@ async function startImport({ url, sql }: Project, authorization: string | null):
      and    agency_id is not null
      on conflict do nothing
      returning id`,
-    [user.id],
+    [id],
   );
   return inserted.length > 0 ? 201 : 409;
 }
 
 /**
- * Takes the port of the page.
+ * Takes the port of the page. `show` bundles the page and shows it from then on, with the project that it
+ * talks to.
  *
  * @param port the port on 127.0.0.1; 0 for a free one
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
-export function startPage(port = 0): PageServer {
+export function startPage(port = 0) {
   let script = "";
   let project: Project | undefined;
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
@@ -83,7 +76,7 @@ export function startPage(port = 0): PageServer {
   });
   return {
     url: `http://127.0.0.1:${server.addr.port}/`,
-    async show(shown) {
+    async show(shown: Project) {
       script = await deno([
         "bundle",
         "--quiet",

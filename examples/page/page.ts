@@ -11,7 +11,7 @@
 
 /// <reference lib="dom" />
 
-import { createClient } from "@supabase/supabase-js";
+import { createClient, type User } from "@supabase/supabase-js";
 import { accessTokenFrom, forgetSession, keepSession } from "../client/access_token.ts";
 import type { ActiveJob, RecentJob, SyncStatus } from "../client/types.ts";
 import { deriveOutlook, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
@@ -22,11 +22,6 @@ interface Config {
   publishableKey: string;
   password: string;
   users: string[];
-}
-
-interface User {
-  id: string;
-  email?: string | undefined;
 }
 
 /** Finds an element of index.html. */
@@ -194,7 +189,7 @@ function showActive(job: ActiveJob): void {
   const active = last_activity_at ?? started_at;
   set("notice", stalled && active ? `The import seems stalled: no activity since ${dateTime(active)}.` : "");
   if (secondsRemaining !== null) set("left", `${duration(secondsRemaining)} left`);
-  if (callsPerSecond !== null && !stalled) set("rate", `Calls per minute: ${perMinute(callsPerSecond)}`);
+  if (callsPerSecond !== null && !stalled) set("rate", `Calls per minute: ${roughly(callsPerSecond * 60)}`);
 }
 
 /** Shows what each job says, and the word and the time of its beginning. */
@@ -225,7 +220,7 @@ function showProblem(problem: SyncStatusProblem, user: User): void {
       return title("Your user belongs to no agency");
     case "signed_out":
       leave("Your session is over. Please sign in again.");
-      forgotten = forgetSession(supabase.auth, user.id);
+      forgotten = forgetSession(supabase.auth, user.id).catch(reportError);
   }
 }
 
@@ -256,21 +251,17 @@ function title(text: string, more = ""): void {
   set("news", text + more);
 }
 
+// The period is whole days in UTC; in local time its end could fall on another day.
 const date = (timestamp: string) =>
-  // The period is whole days in UTC; in local time its end could fall on another day.
   new Date(timestamp).toLocaleDateString("en-GB", { dateStyle: "medium", timeZone: "UTC" });
 const dateTime = (timestamp: string) =>
   new Date(timestamp).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
-
-function perMinute(callsPerSecond: number): string {
-  return (callsPerSecond * 60).toLocaleString("en-GB", { maximumSignificantDigits: 2 });
-}
-
-function duration(seconds: number): string {
-  if (seconds < 90) return inWords(seconds, "second");
-  return seconds < 5_400 ? inWords(seconds / 60, "minute") : inWords(seconds / 3_600, "hour");
-}
-
-function inWords(value: number, unit: string): string {
-  return Math.max(1, Math.round(value)).toLocaleString("en-GB", { style: "unit", unit, unitDisplay: "long" });
-}
+const roughly = (value: number) => value.toLocaleString("en-GB", { maximumSignificantDigits: 2 });
+const duration = (seconds: number) =>
+  seconds < 90
+    ? inWords(seconds, "second")
+    : seconds < 5_400
+    ? inWords(seconds / 60, "minute")
+    : inWords(seconds / 3_600, "hour");
+const inWords = (value: number, unit: string) =>
+  Math.max(1, Math.round(value)).toLocaleString("en-GB", { style: "unit", unit, unitDisplay: "long" });
