@@ -264,7 +264,7 @@ if (browser) {
       const outdated = "The service is unreachable. What is shown may be out of date.";
       await signedIn(tab, IMPORTING);
       fault = { paths: /functions/ };
-      await showsSoon(tab, SEEN[IMPORTING].replace(PERIOD, `${outdated} | ${RETRY} | ${PERIOD}`));
+      await showsSoon(tab, SEEN[IMPORTING]?.replace(PERIOD, `${outdated} | ${RETRY} | ${PERIOD}`));
       await looksRight(tab);
       await tab.getByRole("button", { name: "Try now" }).focus();
       const said = await listen(tab);
