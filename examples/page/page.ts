@@ -199,11 +199,14 @@ function showJob(job: ActiveJob | RecentJob, began: string, at: string | null): 
   set("period", `Calls from ${date(job.date_from)} to ${date(job.date_to)}`);
   set("began", at ? `${began} ${dateTime(at)}` : "");
   for (const id of ["left", "rate"]) set(id, "");
-  const { total_calls, processed_calls, imported_calls, skipped_calls, failed_calls } = job;
-  const counts = { total_calls, processed_calls, imported_calls, skipped_calls, failed_calls };
-  for (const [id, calls] of Object.entries(counts)) {
-    set(id, calls === null ? "unknown" : calls.toLocaleString("en-GB"));
-  }
+  const counts = [
+    "total_calls",
+    "processed_calls",
+    "imported_calls",
+    "skipped_calls",
+    "failed_calls",
+  ] as const;
+  for (const id of counts) set(id, job[id]?.toLocaleString("en-GB") ?? "unknown");
 }
 
 function showProblem(problem: SyncStatusProblem, user: User): void {
@@ -232,7 +235,7 @@ function startCountdown(ms: number): void {
   const end = performance.now() + ms;
   const tick = () => {
     const left = end - performance.now();
-    set("countdown", left > 0 ? `Next try in ${duration(left / 1_000)}.` : "Trying again …");
+    set("countdown", left > 0 ? `Next try in ${inWords(left / 1_000, "second")}.` : "Trying again …");
   };
   tick();
   countdown = setInterval(tick, 1_000);
@@ -258,10 +261,6 @@ const dateTime = (timestamp: string) =>
   new Date(timestamp).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const roughly = (value: number) => value.toLocaleString("en-GB", { maximumSignificantDigits: 2 });
 const duration = (seconds: number) =>
-  seconds < 90
-    ? inWords(seconds, "second")
-    : seconds < 5_400
-    ? inWords(seconds / 60, "minute")
-    : inWords(seconds / 3_600, "hour");
+  seconds < 5_400 ? inWords(seconds / 60, "minute") : inWords(seconds / 3_600, "hour");
 const inWords = (value: number, unit: string) =>
   Math.max(1, Math.round(value)).toLocaleString("en-GB", { style: "unit", unit, unitDisplay: "long" });
