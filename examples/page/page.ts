@@ -142,7 +142,9 @@ supabase.auth.onAuthStateChange(async (event, session) => {
   // In an outage the first event has no session, although one is stored; a later event has it.
   if (session || event !== "INITIAL_SESSION") return;
   const { error } = await supabase.auth.getSession();
-  if (error && !shown) set("sign-in-status", "The service is unreachable. Trying again …");
+  if (error && !shown && !isBusy("submit")) {
+    set("sign-in-status", "The service is unreachable. Trying again …");
+  }
 });
 
 // Only now does signing in do anything.
