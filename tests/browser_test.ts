@@ -203,13 +203,16 @@ if (browser) {
     await showsSoon(tab, SEEN[IMPORTING]);
   };
   for (const [columns, due] of Object.entries(AFTER)) {
-    inBrowser(`the page shows a job with ${columns}, and what was before`, async (tab) => {
-      await signedIn(tab, IMPORTING);
-      await changeJob(columns);
-      await showsSoon(tab, due);
-      await looksRight(tab);
-      await returns(tab);
-    });
+    inBrowser(
+      `the page shows a job with ${columns.replace(/\s+/g, " ")}, and what was before`,
+      async (tab) => {
+        await signedIn(tab, IMPORTING);
+        await changeJob(columns);
+        await showsSoon(tab, due);
+        await looksRight(tab);
+        await returns(tab);
+      },
+    );
   }
 
   inBrowser("before the first status the page says why there is none", async (tab) => {
