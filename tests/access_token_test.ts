@@ -68,10 +68,9 @@ class World {
     return {
       access_token: `access ${number} ${issued}`,
       refresh_token: `refresh ${number} ${issued}`,
-      token_type: "bearer",
       expires_in: 3_600,
       expires_at: Math.floor((Date.now() - this.ahead + HOUR) / SECOND),
-      user: { id: user, email: user },
+      user: { id: user },
     };
   }
 
@@ -242,7 +241,7 @@ for (const [what, outage] of Object.entries(OUTAGES)) {
   inWorld(`getSession and signOut take 45 s at most while ${what}`, async (world) => {
     const early = await world.openAs("ann", 3_600);
     world.outage = outage;
-    for (let round = 0; round < 50; round++) {
+    for (let round = 0; round < 20; round++) {
       const calls = [early, world.open()].flatMap(({ auth }) => [auth.getSession(), auth.signOut()]);
       const settled = await Promise.all(calls.map((call) => world.settle<unknown>(call)));
       const longest = Math.max(...settled.map(({ took }) => took));
@@ -291,15 +290,7 @@ inWorld("three tabs whose clock is an hour fast always get a good token, or none
 });
 
 test("keepSession passes every request but a refresh untouched", async () => {
-  const answer = new Response(null, { status: 429 });
-  const init = {};
-  const sent: unknown[] = [];
-  const send = keepSession((...request) => {
-    sent.push(...request);
-    return Promise.resolve(answer);
-  });
-  const url = "https://project.test/auth/v1/token?grant_type=password";
-  assert.equal(await send(url, init), answer);
-  assert.deepEqual(sent, [url, init]);
-  assert.equal(sent[1], init);
+  const [init, answer] = [{}, new Response(null, { status: 429 })];
+  const send = keepSession((_, sent) => Promise.resolve(sent === init ? answer : new Response()));
+  assert.equal(await send("https://project.test/auth/v1/token?grant_type=password", init), answer);
 });

@@ -201,6 +201,7 @@ for (
     "a JSON null": () => Response.json(null),
     "a captive portal's JSON": () => Response.json({ login: true }),
     "an unauthorized that is no 401": error(511, "unauthorized"),
+    "a forbidden that is no 403": error(511, "forbidden"),
     "a firewall's forbidden": () => Response.json({ code: "forbidden" }, { status: 403 }),
     "a status in a 502": () => Response.json(IDLE, { status: 502 }),
     "no answer within 15 s": never,
@@ -255,22 +256,14 @@ watching("reports unreachable if there is no token after 15 s", [idle], async (w
   assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable"]);
 }, neverSettles);
 
-watching("polls at once on pollNow, after a failure too", [idle, failed], async (watch) => {
-  for (let polls = 2; polls < 5; polls++) {
-    await watch.pass(3);
-    watch.pollNow();
-    await watch.pass(0);
-    assert.equal(watch.polls.length, polls);
-  }
-});
-
-watching("polls every 2 s at most, whoever asks for it", [idle], async (watch) => {
+watching("polls at once on pollNow, and every 2 s at most, whoever asks for it", [failed], async (watch) => {
+  await watch.pass(3);
   for (let i = 0; i < 100; i++) {
     watch.pollNow();
     watch.tab.show(i % 2 === 0);
     await watch.pass(0.1);
   }
-  assert.deepEqual(watch.polls, [0, 2, 4, 6, 8]);
+  assert.deepEqual(watch.polls, [0, 3, 5, 7, 9, 11]);
 });
 
 const slow = () => new Promise<Response>((resolve) => setTimeout(() => resolve(Response.json(IDLE)), 9_000));
@@ -331,10 +324,6 @@ const moments: [string, Answer, GetToken, (watch: Watch) => void][] = [
     watch.whenCalled = watch.abort;
     watch.pollNow();
   }],
-  ["in a hidden tab", idle, () => "token", (watch) => {
-    watch.tab.show(false);
-    watch.abort();
-  }],
 ];
 for (const [when, answer, getToken, abort] of moments) {
   watching(`ends on abort ${when}, reports nothing more, and leaves no timer`, [answer], async (watch) => {
@@ -342,13 +331,15 @@ for (const [when, answer, getToken, abort] of moments) {
     abort(watch);
     await watch.pass(0);
     assert.equal(watch.ended, true);
+    // So long the limit of a poll is set.
+    await watch.pass(15);
+    assert.equal(watch.clock.countTimers(), 0);
     const { length } = watch.polls;
     watch.tab.show(true);
     dispatchEvent(new Event("online"));
     watch.pollNow();
     await watch.pass(60);
     assert.equal(watch.polls.length, length);
-    assert.equal(watch.clock.countTimers(), 0);
     assert.deepEqual(watch.problems, []);
   }, getToken);
 }

@@ -6,10 +6,10 @@ import { accessTokenFrom, type SupabaseAuth } from "../client/access_token";
 import type { SyncStatus } from "../client/types.ts";
 import { type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status";
 
-type Seen = { status?: SyncStatus | undefined; problem?: SyncStatusProblem };
+export type Seen = { status?: SyncStatus | undefined; problem?: SyncStatusProblem };
 const queryKey = (userId: string) => ["sync-status", userId];
 
-/** Feeds the cache: call it once, in a component that all that show the status are below. */
+/** Feeds the cache: call it once, above all components that show the status. */
 export function useSyncStatusFeed(url: string, auth: SupabaseAuth, userId: string) {
   const cache = useQueryClient();
   useEffect(() => {
@@ -30,7 +30,7 @@ export function useSyncStatusFeed(url: string, auth: SupabaseAuth, userId: strin
 }
 
 /** What is known of the user's job, in any component. */
-export function useSyncStatus(userId: string): Seen {
+export function useSyncStatusQuery(userId: string): Seen {
   const { data } = useQuery<Seen>({ queryKey: queryKey(userId), queryFn: skipToken, gcTime: Infinity });
   return data ?? {};
 }

@@ -44,7 +44,7 @@ const SESSION_OVER = [
  * supabase-js deletes an expired session if a refresh is answered with a rate limit, a refused key or a
  * firewall's page, and waits forever for an answer that does not come. It keeps the session after a 503, or
  * if the request fails. So an answer that is neither a session nor the end of one becomes a 503 or a failure,
- * and a refresh fails after 15 s. All other requests pass untouched.
+ * and a refresh fails after 15 s. All other requests pass untouched, and may take as long as they like.
  *
  * Nothing is repeated or held: supabase-js retries for up to 30 s by itself, and then rests for a minute.
  * Whatever needs an expired session waits as long, `signOut()` too, and that ends the session that it finds
@@ -58,11 +58,10 @@ export function keepSession(send: typeof fetch = fetch): typeof fetch {
     if (!/\/auth\/v1\/token\?(.*&)?grant_type=refresh_token/.test(url)) return await send(input, init);
     const signals = [AbortSignal.timeout(15_000), ...init?.signal ? [init.signal] : []];
     const response = await send(input, { ...init, signal: AbortSignal.any(signals) });
-    // It fails if the answer is not JSON.
-    const { access_token, code, error_code } = await response.clone().json();
-    const isVerdict = response.ok
-      ? access_token
-      : SESSION_OVER.includes(code) || SESSION_OVER.includes(error_code);
+    // If the answer is not JSON, the request fails here.
+    const { access_token, refresh_token, code, error_code } = await response.clone().json();
+    const isOver = SESSION_OVER.includes(code) || SESSION_OVER.includes(error_code);
+    const isVerdict = response.ok ? access_token && refresh_token : isOver;
     return isVerdict ? response : new Response(null, { status: 503 });
   };
 }
@@ -83,22 +82,21 @@ export function accessTokenFrom(
   userId: string,
 ): (options: { refresh: boolean }) => Promise<string | null> {
   return async ({ refresh }) => {
-    let { data: { session }, error } = await (refresh ? auth.refreshSession() : auth.getSession());
+    let answer = await (refresh ? auth.refreshSession() : auth.getSession());
+    const { name = "", code = "" } = answer.error ?? {};
     // Another tab may have renewed the session, or replaced it, meanwhile: what is stored now counts.
-    if (error && (error.name === "AuthRefreshDiscardedError" || isOver(error))) {
-      ({ data: { session }, error } = await auth.getSession());
+    if (name === "AuthRefreshDiscardedError" || SESSION_OVER.includes(name) || SESSION_OVER.includes(code)) {
+      answer = await auth.getSession();
     }
-    if (error && !isOver(error)) throw error;
+    if (answer.error) throw answer.error;
+    const { session } = answer.data;
     return session?.user.id === userId ? session.access_token : null;
   };
 }
 
-const isOver = (error: { name: string; code?: string | undefined }) =>
-  SESSION_OVER.includes(error.name) || SESSION_OVER.includes(error.code ?? "");
-
 /**
- * Makes supabase-js forget the session of a user whose watch has ended with `signed_out`: it keeps one that was
- * ended elsewhere until its access token expires. The session of somebody else, who has signed in since, stays.
+ * Removes the session of a user whose watch has ended with `signed_out`: supabase-js keeps one that was ended
+ * elsewhere until its access token expires. The session of somebody else, who has signed in since, stays.
  */
 export async function forgetSession(auth: SupabaseAuth, userId: string): Promise<void> {
   const { data: { session } } = await auth.getSession();

@@ -1,7 +1,6 @@
 /**
- * A client of get-sync-status that polls no more than it has to: copy this folder into a front end.
- * Depends on nothing. Runs in every browser since March 2024 (they have `AbortSignal.any` and
- * `AbortSignal.timeout`), and on Node.js and Deno, where no tab is hidden.
+ * A client of get-sync-status that polls no more than it has to: copy this folder into a front end. Depends on
+ * nothing. Runs in every browser since March 2024 (`AbortSignal.any`), on Node.js and on Deno.
  *
  * @module
  */
@@ -14,24 +13,20 @@ import type { ActiveJob, ErrorBody, SyncStatus } from "./types.ts";
 export type SyncStatusProblem =
   /** The service or Auth did not answer as it should; the last status still stands, and the watch goes on. */
   | { kind: "unreachable"; retryInMs: number }
-  | WatchEnd;
-
-/** Why a watch has ended by itself. */
-export type WatchEnd =
-  /** The user belongs to no agency. */
+  /** The user belongs to no agency; the watch has ended. */
   | { kind: "forbidden" }
   /**
-   * The user's session is over, or another user's has taken its place. supabase-js may still hold a
-   * session that is over: call `forgetSession(supabase.auth, userId)` of access_token.ts. A plain
-   * `signOut()` would end the session of whoever is signed in by now.
+   * The user's session is over, or another user's has taken its place; the watch has ended. Then call
+   * `forgetSession` of access_token.ts, since supabase-js may still hold the session that is over. Do not call
+   * `signOut` alone: it ends the session of whoever is signed in by now.
    */
   | { kind: "signed_out" };
 
-/** How a poll went; `sent` is false if nothing was sent, since no token could be had. */
+/** How a poll went. `sent` is false if there was no token to send. */
 export type PollOutcome =
   | { kind: "status"; status: SyncStatus }
   | { kind: "unreachable"; sent: boolean }
-  | WatchEnd;
+  | Exclude<SyncStatusProblem, { kind: "unreachable" }>;
 
 /** What a poll needs. */
 export interface PollOptions {
@@ -46,7 +41,7 @@ export interface PollOptions {
   signal: AbortSignal;
 }
 
-/** What a watch needs. What the callbacks throw is an unhandled rejection, and the watch goes on. */
+/** What a watch needs. What a callback throws is reported as an unhandled rejection, and the watch goes on. */
 export interface WatchSyncStatusOptions extends PollOptions {
   onStatus(status: SyncStatus): void;
   onError(problem: SyncStatusProblem): void;
@@ -60,9 +55,9 @@ export const INTERVALS = {
   active: { shortest: 2 * SECOND, longest: 15 * SECOND },
   /** Between two polls while no job is active. */
   idle: 30 * SECOND,
-  /** By which share such a wait is longer or shorter by chance: pages that begin together shall not poll together. */
+  /** Such a wait is longer or shorter by up to this share, by chance: pages must not poll all at once. */
   spread: 0.2,
-  /** How many times the wait before the first wait after a failure may be, and each further one, less up to a half. */
+  /** After a failure each wait is up to so many times the last one, less a random part of up to a half. */
   growth: 4,
   /** The longest wait after a failed poll. */
   retry: 60 * SECOND,
@@ -70,7 +65,7 @@ export const INTERVALS = {
   retryToken: 15 * SECOND,
   /** The longest wait after the network has returned. */
   online: 4 * SECOND,
-  /** Between two polls at least, if somebody asks for one at once. */
+  /** The shortest wait if somebody asks for a poll at once. */
   hurry: 2 * SECOND,
 };
 
@@ -116,10 +111,8 @@ async function readAnswer(response: Response): Promise<PollOutcome | "unauthoriz
 }
 
 /**
- * Gives a function that takes the outcome of each poll of one user, in order, and says how many
- * milliseconds to wait before the next; Infinity if the watch ends.
- *
- * A job that waits for its turn is as old as the first outcome that had it.
+ * Gives a function that takes the outcome of each poll, in order, and says how many milliseconds to wait before
+ * the next; Infinity if there is none. A job that waits for its turn is as old as the first outcome with it.
  */
 export function pacePolls(): (outcome: PollOutcome) => number {
   let interval = INTERVALS.active.shortest;
@@ -168,15 +161,14 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
   const pace = pacePolls();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let polling = false;
-  /** By performance.now(). */
-  let leftAt = -Infinity;
-  let dueAt = Infinity;
+  // By performance.now().
+  let [leftAt, dueAt] = [-Infinity, Infinity];
 
   async function poll() {
     polling = true;
     leftAt = performance.now();
     dueAt = Infinity;
-    const outcome = await pollSyncStatus({ ...options, signal }).catch(() => undefined);
+    const outcome = await pollSyncStatus({ ...options, signal }).catch(() => null);
     polling = false;
     if (!outcome || signal.aborted) return;
     const ms = pace(outcome);
@@ -190,19 +182,19 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
     dueAt = Math.min(dueAt, performance.now() + ms);
     clearTimeout(timer);
     if (polling || signal.aborted || tab?.visibilityState === "hidden") return;
-    timer = setTimeout(poll, Math.max(dueAt, leftAt + INTERVALS.hurry) - performance.now());
+    const left = Math.max(dueAt, leftAt + INTERVALS.hurry) - performance.now();
+    if (left > 0) timer = setTimeout(poll, left);
+    else void poll();
   }
   const pollNow = () => pollWithin(0);
 
   // Hiding the tab ends the wait, so that showing it polls. Node.js has none of these events.
   tab?.addEventListener("visibilitychange", pollNow, { signal });
   globalThis.addEventListener?.("online", () => pollWithin(INTERVALS.online * Math.random()), { signal });
+  signal.addEventListener("abort", () => clearTimeout(timer));
   const ended = new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
+    else signal.addEventListener("abort", () => resolve());
   });
   pollNow();
   return { ended, pollNow };

@@ -60,16 +60,12 @@ const NOTHING: Seen = { status: null, outlook: null, problem: null };
 export function useSyncStatus({ url, auth, userId }: UseSyncStatusOptions): SyncStatusView {
   const [watches, setWatches] = useState(1);
   const [seen, setSeen] = useState({ ...NOTHING, url, userId });
-  const isCurrent = seen.url === url && seen.userId === userId;
   // During the render: an effect would leave the user before on the screen until it ran.
-  if (!isCurrent) setSeen({ ...NOTHING, url, userId });
+  if (seen.url !== url || seen.userId !== userId) setSeen({ ...NOTHING, url, userId });
 
   const watch = useRef<SyncStatusWatch | null>(null);
   useEffect(() => {
     if (!userId) return;
-    const show = (change: (seen: Seen) => Seen) =>
-      // The next user may be on the screen before this effect is cleaned up.
-      setSeen((seen) => seen.url === url && seen.userId === userId ? { ...change(seen), url, userId } : seen);
     const controller = new AbortController();
     const started = watchSyncStatus({
       url,
@@ -77,10 +73,11 @@ export function useSyncStatus({ url, auth, userId }: UseSyncStatusOptions): Sync
       signal: controller.signal,
       onStatus(status) {
         const outlook = status.active ? deriveOutlook(status.job) : null;
-        show(() => ({ status, outlook, problem: null }));
+        setSeen({ status, outlook, problem: null, url, userId });
       },
+      // With url and userId: the next user may be on the page before this effect is cleaned up.
       onError: (problem) =>
-        show((seen) => problem.kind === "unreachable" ? { ...seen, problem } : { ...NOTHING, problem }),
+        setSeen((seen) => ({ ...(problem.kind === "unreachable" ? seen : NOTHING), problem, url, userId })),
     });
     watch.current = started;
     void started.ended.then(() => {
@@ -93,6 +90,5 @@ export function useSyncStatus({ url, auth, userId }: UseSyncStatusOptions): Sync
     if (watch.current) watch.current.pollNow();
     else setWatches((watches) => watches + 1);
   }, []);
-  const { status, outlook, problem } = isCurrent ? seen : NOTHING;
-  return { status, outlook, problem, pollNow };
+  return { status: seen.status, outlook: seen.outlook, problem: seen.problem, pollNow };
 }
