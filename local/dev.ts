@@ -34,33 +34,21 @@ async function stop(code: number): Promise<void> {
   Deno.exit(code);
 }
 
-/** Starts something to be ended with the rest; on a port that is named, or says in a sentence why it can't. */
-async function begin<Started extends { stop(): Promise<void> }>(
-  name: string,
-  port: number,
-  start: (port: number) => Started | Promise<Started>,
-): Promise<Started> {
-  try {
-    const begun = await start(port);
-    started.push(begun);
-    return begun;
-  } catch (error) {
-    const another = `Set ${name} to another, for example ${name}=${
-      port < 50_000 ? port + 50_000 : port - 100
-    }.`;
-    if (error instanceof Deno.errors.AddrInUse) throw new Error(`Port ${port} is taken. ${another}`);
-    if (error instanceof Deno.errors.PermissionDenied) {
-      throw new Error(`Port ${port} is for the system alone. ${another}`);
-    }
-    throw error;
-  }
+/** Reads a port from the environment; 0 is any free one. */
+function portFrom(variable: string, otherwise: number): number {
+  const text = Deno.env.get(variable) || String(otherwise);
+  if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text);
+  throw new Error(`${variable} must be a number from 0 to 65535, not "${text}".`);
 }
 
-/** Reads a port from the environment; 0 is any free one. */
-function portFrom(name: string, otherwise: number): number {
-  const text = Deno.env.get(name) || String(otherwise);
-  if (/^\d{1,5}$/.test(text) && Number(text) < 65536) return Number(text);
-  throw new Error(`${name} must be a number from 0 to 65535, not "${text}".`);
+/** Says in a sentence why a server gets no port. */
+function explain(variable: string, port: number): (error: unknown) => never {
+  return (error) => {
+    const { AddrInUse, PermissionDenied } = Deno.errors;
+    if (!(error instanceof AddrInUse || error instanceof PermissionDenied)) throw error;
+    const why = error instanceof AddrInUse ? "is taken" : "is for the system alone";
+    throw new Error(`Port ${port} ${why}. ${variable}=0 chooses a free one.`);
+  };
 }
 
 async function start(): Promise<void> {
@@ -69,20 +57,18 @@ async function start(): Promise<void> {
     options: { still: { type: "boolean", default: false } },
   });
   requireNode();
-  const port = portFrom("PORT", 54321);
-  const pagePort = portFrom("PAGE_PORT", port && (port < 65535 ? port + 1 : port - 1));
-  if (port && port === pagePort) throw new Error("PORT and PAGE_PORT must be two ports.");
+  const port = portFrom("PORT", 54_321);
+  const pagePort = portFrom("PAGE_PORT", port && port + 1);
 
   // The page listens first: whether its port is free should show before the rest has been started.
-  const page = await begin("PAGE_PORT", pagePort, startPage);
-  const stack = await begin(
-    "PORT",
-    port,
-    (port) => startStack({ port, watch: true, say, onFunctionLine: console.log }),
-  );
+  const page = await Promise.resolve(pagePort).then(startPage).catch(explain("PAGE_PORT", pagePort));
+  started.push(page);
+  const stack = await startStack({ port, watch: true, say, onFunctionLine: console.log })
+    .catch(explain("PORT", port));
+  started.push(stack);
   say("Bundling the example page …");
-  await page.show(stack.url);
-  if (!still) started.push(startDemoWorker(stack.url));
+  await page.show(stack);
+  if (!still) started.push(startDemoWorker(stack));
 
   say("");
   for (const { email, sees } of DEMO_USERS) {
@@ -96,10 +82,7 @@ Password     ${DEMO_PASSWORD}  (of each demo user; the tokens above last an hour
 Function     ${stack.functionUrl}
 Supabase     ${stack.url}  (Auth at /auth/v1, REST at /rest/v1)
 Publishable  ${PUBLISHABLE_KEY}
-
-${
-    still
-      ? ""
-      : "A demo worker moves the active jobs; --still leaves it out. "
-  }A change to the function's files is picked up. Ctrl-C ends everything.`);
+`);
+  if (!still) say("A demo worker moves the active jobs; --still starts none.");
+  say("A change to the function's files is picked up. Ctrl-C ends everything.");
 }

@@ -6,14 +6,12 @@
  * @module
  */
 
-import { createClient } from "@supabase/supabase-js";
-import type { Database } from "../supabase/functions/get-sync-status/database.types.ts";
 import { deno, pathOf } from "./commands.ts";
-import { DEMO_PASSWORD, PUBLISHABLE_KEY, SECRET_KEY } from "./stack.ts";
+import { DEMO_PASSWORD, PUBLISHABLE_KEY, type Stack } from "./stack.ts";
 
-const PAGE = new URL("../examples/page/", import.meta.url);
+const PAGE = new URL("../examples/page/", import.meta.url).href;
 
-/** The demo users of seed.sql, and what the endpoint tells each. */
+/** The demo users of seed.sql, and what the endpoint answers each. */
 export const DEMO_USERS = [
   { email: "importing@example.com", sees: "an active job with its progress" },
   { email: "finished@example.com", sees: "the most recent finished job" },
@@ -21,74 +19,77 @@ export const DEMO_USERS = [
   { email: "nobody@example.com", sees: "403: the user belongs to no agency" },
 ];
 
-/** The page on its port. */
-export interface PageServer {
-  url: string;
-  /** Bundles the page and shows it from now on, with the project that it talks to. */
-  show(supabaseUrl: string): Promise<void>;
-  stop(): Promise<void>;
-}
+/** What the page needs of a stack. */
+type Project = Pick<Stack, "url" | "sql">;
 
-/** Requests an import for the agency of the user whose Bearer token came; gives the HTTP status for the page. */
-async function startImport(supabaseUrl: string, authorization: string | null): Promise<number> {
-  const supabase = createClient<Database>(supabaseUrl, SECRET_KEY, {
-    auth: { persistSession: false, autoRefreshToken: false },
-  });
-  const { data: { user } } = await supabase.auth.getUser(authorization?.replace(/^Bearer /, "") ?? "");
-  if (!user) return 401;
-  const { data } = await supabase.from("users").select("agency_id").eq("id", user.id).maybeSingle();
-  if (!data?.agency_id) return 403;
-  const { error } = await supabase.from("historical_sync_jobs").insert({
-    agency_id: data.agency_id,
-    status: "pending",
-    date_from: "2025-01-01T00:00:00Z",
-    date_to: "2025-03-01T00:00:00Z",
-  });
-  // The table has at most one active job for each agency (23505 is unique_violation).
-  return error ? error.code === "23505" ? 409 : 500 : 201;
+/**
+ * Requests an import for the agency of the user whose Bearer token came.
+ *
+ * @returns the HTTP status for the page: 201, 401, or 409 if the agency has an active job or there is no agency
+ */
+async function startImport({ url, sql }: Project, authorization: string | null): Promise<number> {
+  const headers = { apikey: PUBLISHABLE_KEY, Authorization: authorization ?? "" };
+  const answer = await fetch(`${url}/auth/v1/user`, { headers });
+  if (!answer.ok) return 401;
+  const { id } = await answer.json();
+  const inserted = await sql(
+    `insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
+     select agency_id, 'pending', '2025-01-01T00:00:00Z', '2025-03-01T00:00:00Z'
+     from   public.users
+     where  id = $1
+     and    agency_id is not null
+     on conflict do nothing
+     returning id`,
+    [id],
+  );
+  return inserted.length > 0 ? 201 : 409;
 }
 
 /**
- * Takes the port of the page.
+ * Takes the port of the page. `show` bundles the page and shows it from then on, with the project that it
+ * talks to.
  *
  * @param port the port on 127.0.0.1; 0 for a free one
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
-export function startPage(port = 0): PageServer {
+export function startPage(port = 0) {
   let script = "";
-  let config = { url: "" };
+  let project: Project | undefined;
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
-    switch (new URL(request.url).pathname) {
-      case "/":
-        return new Response(await Deno.readTextFile(new URL("index.html", PAGE)), {
-          headers: { "Content-Type": "text/html; charset=utf-8" },
-        });
-      case "/page.js":
-        return new Response(script, { headers: { "Content-Type": "text/javascript; charset=utf-8" } });
-      case "/config.json":
-        return Response.json(config);
-      case "/imports":
-        if (request.method !== "POST") return new Response(null, { status: 405, headers: { Allow: "POST" } });
-        return new Response(null, {
-          status: await startImport(config.url, request.headers.get("Authorization")),
-        });
-      default:
-        return new Response("no such path", { status: 404 });
-    }
-  });
-  return {
-    url: `http://127.0.0.1:${server.addr.port}/`,
-    async show(supabaseUrl) {
-      const entrypoint = pathOf("../examples/page/page.ts", import.meta.url);
-      script = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entrypoint]);
+    const { pathname } = new URL(request.url);
+    if (pathname === "/") return typed("text/html", await Deno.readTextFile(pathOf("index.html", PAGE)));
+    if (pathname === "/page.js") return typed("text/javascript", script);
+    if (pathname === "/config.json") {
       const users = DEMO_USERS.map(({ email }) => email);
-      config = Object.assign(config, {
-        url: supabaseUrl,
+      return Response.json({
+        url: project?.url,
         publishableKey: PUBLISHABLE_KEY,
         password: DEMO_PASSWORD,
         users,
       });
+    }
+    if (pathname === "/imports" && request.method === "POST" && project) {
+      const status = await startImport(project, request.headers.get("Authorization"));
+      return new Response(null, { status });
+    }
+    return new Response("no such path", { status: 404 });
+  });
+  return {
+    url: `http://127.0.0.1:${server.addr.port}/`,
+    async show(shown: Project) {
+      script = await deno([
+        "bundle",
+        "--quiet",
+        "--minify",
+        "--platform",
+        "browser",
+        pathOf("page.ts", PAGE),
+      ]);
+      project = shown;
     },
     stop: () => server.shutdown(),
   };
 }
+
+const typed = (type: string, body: string) =>
+  new Response(body, { headers: { "Content-Type": `${type}; charset=utf-8` } });

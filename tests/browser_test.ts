@@ -3,117 +3,89 @@
 import assert from "node:assert/strict";
 import axe from "axe-core";
 import type { BrowserContext, Page } from "playwright-core";
-import { z } from "zod";
 import { startDemoWorker } from "../local/demo_worker.ts";
-import { DEMO_USERS, startPage } from "../local/page.ts";
+import { startPage } from "../local/page.ts";
 import { FUNCTION_PATH, startStack } from "../local/stack.ts";
 import { launch } from "./support/browser.ts";
 import { test, until } from "./support/helpers.ts";
 
-/** Headless Chromium shows every tab; this is what a page is told when its tab is hidden. */
-async function setVisibility(tab: Page, state: "hidden" | "visible"): Promise<void> {
-  await tab.evaluate(
-    `Object.defineProperty(document, "visibilityState", { configurable: true, get: () => "${state}" });
-     document.dispatchEvent(new Event("visibilitychange"))`,
-  );
-}
+const IMPORTING = "importing@example.com";
+const FINISHED = "finished@example.com";
+const NEW = "new@example.com";
 
-/** What the card must show, line by line. */
-type Lines = (string | RegExp)[];
-
-/** Asserts that the card shows these lines and nothing else, as soon as it does. */
-async function shows(tab: Page, due: Lines, meanwhile = () => Promise.resolve()): Promise<void> {
-  let seen: string[] = [];
-  try {
-    await until(async () => {
-      await meanwhile();
-      const text = await tab.locator("#card").innerText();
-      seen = text.replaceAll("\u00a0", " ").split("\n").map((line) => line.trim()).filter(Boolean);
-      return seen.length === due.length &&
-        due.every((line, i) => typeof line === "string" ? line === seen[i] : line.test(seen[i] ?? ""));
-    });
-  } catch {
-    assert.deepEqual(seen, due);
-  }
-}
-
-const counts = (
-  total: string,
-  processed: string,
-  imported: string,
-  skipped: string,
-  failed: string,
-): Lines => [
-  "Total",
-  total,
-  "Processed",
-  processed,
-  "Imported",
-  imported,
-  "Skipped",
-  skipped,
-  "Failed",
-  failed,
-];
+/** When each tab is opened by its own clock. The browser is a German one, in Berlin. */
+const NOW = "2025-03-15T10:00:00Z";
 
 const PERIOD = "Calls from 1 Jan 2025 to 1 Mar 2025";
+const HALF = "Processed | 750 | Imported | 720 | Skipped | 25 | Failed | 5 | Start import";
+const NONE = "Processed | 0 | Imported | 0 | Skipped | 0 | Failed | 0 | Start import";
+const PENDING = `${PERIOD} | Waiting for its turn | Total | unknown | ${NONE}`;
+const REQUESTED = `${IMPORTING} | ${PERIOD} | Requested 15 Mar 2025, 10:59`;
+const RETRY = "Next try in N seconds. | Try now";
 
-/** What each demo user sees of the seed, in London's spelling and Berlin's time. */
-const SEEN: Record<string, Lines> = {
-  "importing@example.com": [
-    "The import is running",
-    "importing@example.com",
-    "The import seems stalled: no activity since 15 Mar 2025, 11:05.",
-    PERIOD,
-    "50 % done",
-    "Started 15 Mar 2025, 11:00",
-    ...counts("1,500", "750", "720", "25", "5"),
-  ],
-  "finished@example.com": [
-    "The last import is complete",
-    "finished@example.com",
-    PERIOD,
-    "Requested 14 Mar 2025, 11:00",
-    ...counts("1,500", "1,500", "1,450", "40", "10"),
-    "Start import",
-  ],
-  "new@example.com": ["Nothing has been imported yet", "new@example.com", "Start import"],
-  "nobody@example.com": ["Your user belongs to no agency"],
+/** The whole text of the page, line by line, for each user of the seed. */
+const SEEN: Record<string, string> = {
+  [IMPORTING]: `The import is running | ${IMPORTING} | ${PERIOD} | 50% done | Started 15 Mar 2025, 11:00 | ` +
+    `5 minutes left | Calls per minute: 150 | Total | 1,500 | ${HALF}`,
+  [FINISHED]: `The last import is complete | ${FINISHED} | ${PERIOD} | Requested 14 Mar 2025, 11:00 | ` +
+    "Total | 1,500 | Processed | 1,500 | Imported | 1,450 | Skipped | 40 | Failed | 10 | Start import",
+  [NEW]: `Nothing has been imported yet | ${NEW} | Start import`,
+  "nobody@example.com": "Your user belongs to no agency | nobody@example.com",
 };
+
+/** The same of the importing user, after a change of the active job's columns. */
+const AFTER = {
+  [
+    `status = 'pending', started_at = null, last_activity_at = null, total_calls = null,
+    processed_calls = 0, imported_calls = 0, skipped_calls = 0, failed_calls = 0`
+  ]: `The import is about to start | ${IMPORTING} | ${PENDING}`,
+  "total_calls = null, last_activity_at = null": `The import is running | ${IMPORTING} | ${PERIOD} | ` +
+    `Counting the calls | Started 15 Mar 2025, 11:00 | Total | unknown | ${HALF}`,
+  "started_at = '2025-03-13T08:00:00Z', last_activity_at = '2025-03-15T10:00:00Z'":
+    `The import is running | ${IMPORTING} | ${PERIOD} | 50% done | Started 13 Mar 2025, 09:00 | ` +
+    `50 hours left | Calls per minute: 0.25 | Total | 1,500 | ${HALF}`,
+  "started_at = '2025-03-15T09:00:00Z', last_activity_at = '2025-03-15T09:05:00Z'":
+    `The import is running | ${IMPORTING} | The import seems stalled: no activity since 15 Mar 2025, 10:05. | ` +
+    `${PERIOD} | 50% done | Started 15 Mar 2025, 10:00 | Total | 1,500 | ${HALF}`,
+  "status = 'failed'": `The last import failed | ${REQUESTED} | Total | 1,500 | ${HALF}`,
+  "status = 'cancelled', total_calls = null":
+    `The last import was cancelled | ${REQUESTED} | Total | unknown | ${HALF}`,
+};
+
+/** What becomes of requests to these paths as long as it lasts: a 503, or they are held. */
+interface Fault {
+  paths: RegExp;
+  held?: boolean;
+}
 
 const browser = await launch("the page in a browser");
 if (browser) {
   const stack = await startStack();
+  const JOBS = "public.historical_sync_jobs";
+  await stack.sql(`create table private.jobs as select * from ${JOBS}`);
+  const putJobsBack = async () => {
+    await stack.sql(`delete from ${JOBS}`);
+    await stack.sql(`insert into ${JOBS} select * from private.jobs`);
+  };
+  const changeJob = (columns: string) =>
+    stack.sql(`update ${JOBS} set ${columns} where status = 'in_progress'`);
+
   /** What arrives, by method and path: a proxy sees the preflights that a page cannot. */
   let arrived: string[] = [];
-  /** Which of it is answered with 503 in the place of the stack. */
-  let down: RegExp | undefined;
-  /** How many requests are under way, and when there last was one. */
-  let inFlight = 0;
-  let busyAt = 0;
+  const count = (line: string) => arrived.filter((each) => each === line).length;
+  const polls = () => count(`GET ${FUNCTION_PATH}`);
+  let fault: Fault | undefined;
+  const down = () => new Response(null, { status: 503, headers: { "Access-Control-Allow-Origin": "*" } });
   const proxy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     const { pathname, search } = new URL(request.url);
     arrived.push(`${request.method} ${pathname}`);
-    inFlight++;
-    try {
-      if (request.method !== "OPTIONS" && down?.test(pathname)) throw new Error("down");
-      const answer = await fetch(new Request(stack.url + pathname + search, request));
-      return request.method === "POST" && pathname === "/auth/v1/token" ? byTheirOwnClock(answer) : answer;
-    } catch {
-      return new Response(null, { status: 503, headers: { "Access-Control-Allow-Origin": "*" } });
-    } finally {
-      inFlight--;
-      busyAt = performance.now();
-    }
+    const isMet = () => request.method !== "OPTIONS" && fault?.paths.test(pathname);
+    await until(() => !(isMet() && fault?.held));
+    if (isMet()) return down();
+    return await fetch(new Request(stack.url + pathname + search, request)).catch(down);
   });
-  /** A session without the time of its end, as older Auth servers sent it: tabs count from their own clock then. */
-  const byTheirOwnClock = async (answer: Response) => {
-    const { expires_at: _, ...session } = z.record(z.string(), z.unknown()).parse(await answer.json());
-    return Response.json(session, { status: answer.status, headers: { "Access-Control-Allow-Origin": "*" } });
-  };
-  const polls = () => arrived.filter((line) => line === `GET ${FUNCTION_PATH}`).length;
   const page = startPage();
-  await page.show(`http://127.0.0.1:${proxy.addr.port}`);
+  await page.show({ url: `http://127.0.0.1:${proxy.addr.port}`, sql: stack.sql });
   Deno.test.afterAll(async () => {
     await browser.close();
     await page.stop();
@@ -121,434 +93,301 @@ if (browser) {
     await stack.stop();
   });
 
-  /** Opens the page in a tab, whose clock can be moved on. */
   const open = async (context: BrowserContext): Promise<Page> => {
     const tab = await context.newPage();
     tab.setDefaultTimeout(20_000);
-    await tab.clock.install();
+    await tab.clock.install({ time: NOW });
     await tab.goto(page.url);
     await tab.locator("#submit:enabled").waitFor();
     return tab;
   };
-
   const inBrowser = (sentence: string, check: (tab: Page, context: BrowserContext) => Promise<void>) =>
     test(sentence, async () => {
-      const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Berlin" });
+      const context = await browser.newContext({ locale: "de-DE", timezoneId: "Europe/Berlin" });
       arrived = [];
       try {
         await check(await open(context), context);
       } finally {
-        down = undefined;
+        fault = undefined;
         await context.close();
+        await putJobsBack();
       }
     });
 
-  /** Moves a tab's clock on, unless a request is under way: it would be given up. */
-  const moveOn = async (tab: Page, ms = 30_000) => {
-    if (inFlight > 0 || performance.now() - busyAt < 200) return;
-    busyAt = performance.now();
-    await tab.clock.fastForward(ms);
+  let nudgedAt = 0;
+  /** Has the page poll soon: a tab that is shown again does, 2 s after the poll before at the soonest. */
+  const nudge = async (tab: Page) => {
+    if (performance.now() - nudgedAt < 100) return;
+    nudgedAt = performance.now();
+    await tab.clock.fastForward(2_000);
+    for (const state of ["hidden", "visible"]) {
+      await tab.evaluate(
+        `Object.defineProperty(document, "visibilityState", { configurable: true, get: () => "${state}" });
+         document.dispatchEvent(new Event("visibilitychange"))`,
+      );
+    }
   };
-  const showsInTime = (tab: Page, due: Lines) => shows(tab, due, () => moveOn(tab));
   const pollsAgain = async (tab: Page) => {
     const before = polls();
     await until(async () => {
-      await moveOn(tab);
+      await nudge(tab);
       return polls() > before;
     });
   };
+  /** Asserts that the page shows this and nothing else, as soon as it does. */
+  const shows = async (tab: Page, due = "", meanwhile = () => Promise.resolve()) => {
+    let seen = "";
+    await until(async () => {
+      await meanwhile();
+      const texts = await tab.locator("#sign-in-status, #card:not([hidden])").allInnerTexts();
+      const lines = texts.join("\n").split("\n").map((line) => line.trim()).filter(Boolean);
+      seen = lines.join(" | ").replace(/\d+ seconds?\./, "N seconds.");
+      return seen === due;
+    }).catch(() => assert.equal(seen, due));
+  };
+  const showsSoon = (tab: Page, due?: string) => shows(tab, due, () => nudge(tab));
   const signIn = async (tab: Page, email: string) => {
     await tab.getByLabel("Demo user").selectOption(email);
     await tab.getByRole("button", { name: "Sign in" }).click();
   };
   const signedIn = async (tab: Page, email: string) => {
     await signIn(tab, email);
-    await shows(tab, SEEN[email] ?? []);
+    await shows(tab, SEEN[email]);
   };
-  const withoutViolations = async (tab: Page) => {
+  const focus = (tab: Page) => tab.locator(":focus").innerText();
+  /** What the live regions say from now on. */
+  const listen = async (tab: Page): Promise<string[]> => {
+    const said: string[] = [];
+    await tab.exposeFunction("said", (text: string) => void said.push(text));
+    await tab.evaluate(`for (const region of document.querySelectorAll("[role=status]")) {
+      new MutationObserver(() => said(region.textContent)).observe(region, { childList: true });
+    }`);
+    return said;
+  };
+
+  /** axe finds nothing in either colour scheme, and nothing sticks out: on a desk, on a phone, with large text. */
+  const looksRight = async (tab: Page) => {
     await tab.evaluate(axe.source);
-    const found: unknown = await tab.evaluate(
-      "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`))",
-    );
-    assert.deepEqual(z.array(z.string()).parse(found), []);
-  };
-  /** Runs a check while the importing agency's jobs are others; puts the seed's back. */
-  const withJob = async (columns: Record<string, string>, check: () => Promise<void>) => {
-    const harbour = "agency_id = 'a0000000-0000-4000-8000-000000000001'";
-    const jobs = "public.historical_sync_jobs";
-    await stack.sql(`create table private.jobs as select * from ${jobs} where ${harbour}`);
-    try {
-      const set = Object.entries(columns).map(([column, value]) => `${column} = ${value}`).join();
-      await stack.sql(`update ${jobs} set ${set} where ${harbour} and status = 'in_progress'`);
-      await check();
-    } finally {
-      await stack.sql(`delete from ${jobs} where ${harbour}`);
-      await stack.sql(`insert into ${jobs} select * from private.jobs`);
-      await stack.sql("drop table private.jobs");
+    for (const colorScheme of ["light", "dark"] as const) {
+      await tab.emulateMedia({ colorScheme });
+      const found = await tab.evaluate(`axe.run().then(({ violations }) => {
+        const { Color, getContrast } = axe.commons.color;
+        const { borderTopColor, backgroundColor } = getComputedStyle(document.querySelector("select"));
+        const [line, ground] = [borderTopColor, backgroundColor].map((css) => new Color().parseString(css));
+        if (getContrast(ground, line) < 3) violations.push({ id: "border of the select", nodes: [{}] });
+        return violations.map(({ id, nodes }) => id + ": " + nodes[0].html);
+      })`);
+      assert.deepEqual(found, [], colorScheme);
+    }
+    for (const [width, text] of [[320, "100%"], [360, "200%"], [1280, "100%"]] as const) {
+      await tab.setViewportSize({ width, height: 800 });
+      const out = await tab.evaluate(`document.documentElement.style.fontSize = "${text}";
+        [...document.querySelectorAll("body :not(.unseen, option)")].filter((each) =>
+          each.getBoundingClientRect().right > ${width} || each.clientWidth && each.scrollWidth > each.clientWidth
+        ).map(({ outerHTML }) => outerHTML)`);
+      assert.deepEqual(out, [], `at ${width} px with text of ${text}`);
     }
   };
 
-  inBrowser(
-    "the page shows each demo user what the endpoint tells them, and nothing of the user before",
-    async (tab) => {
-      const order = [...DEMO_USERS, ...DEMO_USERS.toReversed()].map(({ email }) => email);
-      for (const email of order) await signedIn(tab, email);
-    },
-  );
-
-  inBrowser("an active job has a labelled progress bar", async (tab) => {
-    await signedIn(tab, "importing@example.com");
-    const bar = tab.getByRole("progressbar", { name: "50 % done" });
-    assert.equal(await bar.getAttribute("value"), "50");
+  inBrowser("the page shows each demo user their status, and nothing of the user before", async (tab) => {
+    await looksRight(tab);
+    for (const email of [...Object.keys(SEEN), ...Object.keys(SEEN).toReversed()]) {
+      await signedIn(tab, email);
+      await looksRight(tab);
+    }
   });
 
-  const STATES: [string, Record<string, string>, Lines][] = [
-    [
-      "a job that is about to start",
-      {
-        status: "'pending'",
-        started_at: "null",
-        last_activity_at: "null",
-        total_calls: "null",
-        processed_calls: "0",
-        imported_calls: "0",
-        skipped_calls: "0",
-        failed_calls: "0",
+  const returns = async (tab: Page) => {
+    fault = undefined;
+    await putJobsBack();
+    await showsSoon(tab, SEEN[IMPORTING]);
+  };
+  for (const [columns, due] of Object.entries(AFTER)) {
+    inBrowser(
+      `the page shows a job with ${columns.replace(/\s+/g, " ")}, and what was before`,
+      async (tab) => {
+        await signedIn(tab, IMPORTING);
+        await changeJob(columns);
+        await showsSoon(tab, due);
+        await looksRight(tab);
+        await returns(tab);
       },
-      [
-        "The import is about to start",
-        "importing@example.com",
-        PERIOD,
-        "Waiting for its turn",
-        ...counts("unknown", "0", "0", "0", "0"),
-      ],
-    ],
-    [
-      "a job that runs",
-      { started_at: "now() - interval '200 s'", last_activity_at: "now() + interval '100 s'" },
-      [
-        "The import is running",
-        "importing@example.com",
-        PERIOD,
-        "50 % done",
-        /^Started .* · 5 minutes left · 3 calls per second$/,
-        ...counts("1,500", "750", "720", "25", "5"),
-      ],
-    ],
-    [
-      "a slow job",
-      { started_at: "now() - interval '25 hours'", last_activity_at: "now()" },
-      [
-        "The import is running",
-        "importing@example.com",
-        PERIOD,
-        "50 % done",
-        /^Started .* · 25 hours left · 1 calls per minute$/,
-        ...counts("1,500", "750", "720", "25", "5"),
-      ],
-    ],
-    [
-      "a job whose calls are being counted",
-      { started_at: "now()", last_activity_at: "null", total_calls: "null" },
-      [
-        "The import is running",
-        "importing@example.com",
-        PERIOD,
-        "Counting the calls",
-        /^Started [^·]*$/,
-        ...counts("unknown", "750", "720", "25", "5"),
-      ],
-    ],
-    [
-      "a job that failed",
-      { status: "'failed'", created_at: "'2025-03-15T09:59:58Z'" },
-      [
-        "The last import failed",
-        "importing@example.com",
-        PERIOD,
-        "Requested 15 Mar 2025, 10:59",
-        ...counts("1,500", "750", "720", "25", "5"),
-        "Start import",
-      ],
-    ],
-    [
-      "a job that was cancelled before its calls were counted",
-      { status: "'cancelled'", total_calls: "null" },
-      [
-        "The last import was cancelled",
-        "importing@example.com",
-        PERIOD,
-        "Requested 15 Mar 2025, 10:59",
-        ...counts("unknown", "750", "720", "25", "5"),
-        "Start import",
-      ],
-    ],
-  ];
-  for (const [what, columns, due] of STATES) {
-    inBrowser(`the page shows ${what}, also after another state`, async (tab) => {
-      await signedIn(tab, "importing@example.com");
-      await withJob(columns, async () => {
-        await showsInTime(tab, due);
-      });
-      await showsInTime(tab, SEEN["importing@example.com"] ?? []);
-    });
+    );
   }
 
-  inBrowser("axe-core finds no violation, in light and in dark, on a desk and on a phone", async (tab) => {
-    await withoutViolations(tab);
-    for (const email of ["importing@example.com", "finished@example.com"]) {
-      await signedIn(tab, email);
-      for (const colorScheme of ["light", "dark"] as const) {
-        await tab.emulateMedia({ colorScheme });
-        for (const width of [1280, 360]) {
-          await tab.setViewportSize({ width, height: 800 });
-          await withoutViolations(tab);
-          const wide: unknown = await tab.evaluate("document.documentElement.scrollWidth");
-          assert(Number(wide) <= width, `nothing is wider than ${width} pixels`);
-        }
-      }
-    }
+  inBrowser("before the first status the page says why there is none", async (tab) => {
+    fault = { paths: /functions/ };
+    await signIn(tab, IMPORTING);
+    await shows(tab, `Looking for an import … | ${IMPORTING} | The service is unreachable. | ${RETRY}`);
+    await looksRight(tab);
+    fault = { paths: /functions/, held: true };
+    await signIn(tab, FINISHED);
+    await shows(tab, `Looking for an import … | ${FINISHED}`);
+    await looksRight(tab);
+    fault = undefined;
+    await shows(tab, SEEN[FINISHED]);
   });
 
-  inBrowser("the five counts stand in one row on a desk", async (tab) => {
-    await tab.setViewportSize({ width: 1280, height: 800 });
-    await signedIn(tab, "finished@example.com");
-    const tops: unknown = await tab.evaluate(
-      "[...document.querySelectorAll('dl > div')].map((group) => group.getBoundingClientRect().top)",
-    );
-    assert.equal(new Set(z.array(z.number()).length(5).parse(tops)).size, 1);
-  });
-
-  inBrowser("the page works with the keyboard alone", async (tab) => {
+  inBrowser("an import is started with the keyboard: it shows at once, and the focus stays", async (tab) => {
     await tab.keyboard.press("Tab");
-    await tab.keyboard.press("ArrowDown");
+    await tab.keyboard.press("n");
     await tab.keyboard.press("Tab");
     await tab.keyboard.press("Enter");
-    await shows(tab, SEEN["finished@example.com"] ?? []);
+    await shows(tab, SEEN[NEW]);
+    await tab.keyboard.press("Tab");
+    const card = (notice: string) => `Nothing has been imported yet | ${NEW} | ${notice} | Start import`;
+    fault = { paths: /\/auth\/v1\/user/ };
+    await tab.keyboard.press("Enter");
+    await shows(tab, card("The import could not be started. Please try again."));
+    arrived = [];
+    fault = { paths: /\/auth\/v1\/user/, held: true };
+    for (let times = 0; times < 3; times++) await tab.keyboard.press("Enter");
+    // A poll meanwhile changes nothing.
+    for (let times = 0; times < 2; times++) {
+      await shows(tab, card("Starting the import …"));
+      await looksRight(tab);
+      await pollsAgain(tab);
+    }
+    fault = undefined;
+    await showsSoon(tab, `The import is about to start | ${NEW} | ${PENDING}`);
+    assert.equal(count("GET /auth/v1/user"), 1, "three clicks sent one request");
+    assert.equal(await focus(tab), "Start import");
+    const headers = { Authorization: `Bearer ${await stack.signIn(NEW)}` };
+    const again = await fetch(new URL("imports", page.url), { method: "POST", headers });
+    assert.equal(again.status, 409);
+  });
+
+  inBrowser("Try now polls and keeps the focus, and the count-down is silent", async (tab) => {
+    const outdated = "The service is unreachable. What is shown may be out of date.";
+    await signedIn(tab, IMPORTING);
+    fault = { paths: /functions/ };
+    await showsSoon(tab, SEEN[IMPORTING]?.replace(PERIOD, `${outdated} | ${RETRY} | ${PERIOD}`));
+    await looksRight(tab);
+    await tab.getByRole("button", { name: "Try now" }).focus();
+    const said = await listen(tab);
+    const countdown = tab.locator("#countdown");
+    const before = await countdown.innerText();
+    await tab.clock.fastForward(2_000);
+    await until(async () => await countdown.innerText() !== before);
+    assert.deepEqual(said, []);
+    const polled = polls();
+    await tab.keyboard.press("Enter");
+    await until(() => said.length === 2 && polls() > polled);
+    assert.deepEqual(said, ["Trying again …", outdated]);
+    assert.equal(await focus(tab), "Try now");
+    await returns(tab);
+    assert.equal(await focus(tab), "The import is running");
+  });
+
+  inBrowser("a session that is over is forgotten, and the page asks to sign in again", async (tab) => {
+    await signedIn(tab, IMPORTING);
+    await stack.sql("delete from auth.sessions");
+    await showsSoon(tab, "Your session is over. Please sign in again.");
+    await looksRight(tab);
+    await until(async () => await tab.evaluate("localStorage.length") === 0);
+    await signedIn(tab, IMPORTING);
+  });
+
+  inBrowser("while a sign-in is under way there is no other, and nothing of the user before", async (tab) => {
+    await signedIn(tab, IMPORTING);
+    fault = { paths: /\/auth\/v1\/token/, held: true };
+    await signIn(tab, FINISHED);
+    await shows(tab, "Signing in …");
+    await looksRight(tab);
+    // Playwright does not click what says that it is disabled; people do.
+    await tab.getByLabel("Demo user").selectOption(NEW);
+    await tab.getByRole("button", { name: "Sign in" }).press("Enter");
+    // As supabase-js does if another tab renews the session of the user before.
+    await tab.evaluate(`new Promise((heard) => {
+      const name = "sb-127-auth-token";
+      new BroadcastChannel(name).onmessage = heard;
+      const session = JSON.parse(localStorage[name]);
+      new BroadcastChannel(name).postMessage({ event: "TOKEN_REFRESHED", session });
+    })`);
+    await shows(tab, "Signing in …");
+    fault = undefined;
+    await shows(tab, SEEN[FINISHED]);
+    assert.equal(count("POST /auth/v1/token"), 2, "one for each user who signed in");
+  });
+
+  inBrowser("a sign-in that fails offline ends no session", async (tab, context) => {
+    const failed = `${FINISHED} could not sign in: the service is unreachable. Please try again.`;
+    const looking = `Looking for an import … | ${IMPORTING} | The service is unreachable. | ${RETRY}`;
+    await context.setOffline(true);
+    await signIn(tab, FINISHED);
+    await shows(tab, failed);
+    await context.setOffline(false);
+    await signedIn(tab, IMPORTING);
+    await context.setOffline(true);
+    await signIn(tab, FINISHED);
+    await shows(tab, `${failed} | ${looking}`);
+    await context.setOffline(false);
+    await showsSoon(tab, `${failed} | ${SEEN[IMPORTING]}`);
+  });
+
+  inBrowser("a page that is opened in an outage takes up its session later", async (tab) => {
+    await signedIn(tab, FINISHED);
+    fault = { paths: /auth/ };
+    // Two years: by then the token has expired.
+    await tab.clock.fastForward(63_072_000_000);
+    await tab.reload();
+    const moveOn = () => tab.clock.fastForward(1_000);
+    await shows(tab, "The service is unreachable. Trying again …", moveOn);
+    fault = undefined;
+    await shows(tab, SEEN[FINISHED], moveOn);
+  });
+
+  inBrowser("who signs in as another in one tab is shown in every tab", async (tab, context) => {
+    await signedIn(tab, IMPORTING);
+    const other = await open(context);
+    // It takes up the session that the first one left.
+    await shows(other, SEEN[IMPORTING]);
+    await signedIn(other, FINISHED);
+    for (const each of [tab, other]) await showsSoon(each, SEEN[FINISHED]);
+  });
+
+  inBrowser("a screen reader hears the title once, each tenth of the progress, and the end", async (tab) => {
+    await signedIn(tab, IMPORTING);
+    assert.equal(await tab.getByRole("progressbar", { name: "50% done" }).getAttribute("value"), "50");
+    const said = await listen(tab);
+    for (const processed of [755, 800, 905]) {
+      await changeJob(`processed_calls = ${processed}`);
+      await pollsAgain(tab);
+      await tab.getByText(`${Math.round(processed / 15)}% done`).first().waitFor();
+    }
+    await changeJob("status = 'completed'");
+    await pollsAgain(tab);
+    await tab.getByText("Requested").waitFor();
+    assert.deepEqual(said, ["The import is running: 60% done", "The last import is complete"]);
   });
 
   inBrowser("after the first preflight each poll is one request", async (tab) => {
-    await signedIn(tab, "importing@example.com");
+    await signedIn(tab, IMPORTING);
     for (let times = 0; times < 3; times++) await pollsAgain(tab);
-    assert.equal(arrived.filter((line) => line === `OPTIONS ${FUNCTION_PATH}`).length, 1);
+    assert.equal(count(`OPTIONS ${FUNCTION_PATH}`), 1);
   });
 
-  inBrowser("who starts an import sees it at once, and no second one is started", async (tab) => {
-    await signedIn(tab, "new@example.com");
-    const before = polls();
+  inBrowser("another origin may poll with headers of monitoring SDKs and of libraries", async (tab) => {
+    const added = ["sentry-trace", "x-datadog-trace-id", "x-requested-with", "cache-control"];
+    const headers = added.map((name) => [name, "1"]);
+    headers.push(["Authorization", `Bearer ${await stack.signIn(IMPORTING)}`]);
+    const poll = `fetch("${stack.functionUrl}", { headers: ${JSON.stringify(headers)} })`;
+    assert.equal(await tab.evaluate(`${poll}.then(({ status }) => status)`), 200);
+  });
+
+  inBrowser("the page shows a job of the demo worker from its request to its end", async (tab) => {
+    await signedIn(tab, IMPORTING);
+    const worker = startDemoWorker(stack, 50);
     try {
-      await tab.clock.fastForward(3_000);
-      await tab.getByRole("button", { name: "Start import" }).click();
-      await shows(tab, [
-        "The import is about to start",
-        "new@example.com",
-        PERIOD,
-        "Waiting for its turn",
-        ...counts("unknown", "0", "0", "0", "0"),
-      ]);
-      assert.equal(polls(), before + 1);
-      const token = await stack.signIn("new@example.com");
-      const again = await fetch(new URL("imports", page.url), {
-        method: "POST",
-        headers: { Authorization: `Bearer ${token}` },
-      });
-      assert.equal(again.status, 409);
-    } finally {
-      await stack.sql(
-        "delete from public.historical_sync_jobs where agency_id = 'a0000000-0000-4000-8000-000000000003'",
-      );
-    }
-  });
-
-  inBrowser("where an import can't be started the page says so", async (tab) => {
-    await signedIn(tab, "new@example.com");
-    await tab.route("**/imports", (route) => route.abort());
-    await tab.getByRole("button", { name: "Start import" }).click();
-    await shows(tab, [
-      "Nothing has been imported yet",
-      "new@example.com",
-      "The import could not be started. Please try again.",
-      "Start import",
-    ]);
-  });
-
-  inBrowser("a hidden tab does not poll, and a shown one does at once", async (tab) => {
-    await signedIn(tab, "importing@example.com");
-    await setVisibility(tab, "hidden");
-    const before = polls();
-    await tab.clock.fastForward(600_000);
-    // What left by then arrives before this does.
-    await tab.evaluate("fetch('config.json').then((response) => response.text())");
-    assert.equal(polls(), before);
-    await setVisibility(tab, "visible");
-    await until(() => polls() > before);
-  });
-
-  inBrowser(
-    "when the service fails the page says so and keeps what it shows, and recovers by itself",
-    async (tab) => {
-      const [title = "", whose = "", , ...rest] = SEEN["importing@example.com"] ?? [];
-      await signedIn(tab, "importing@example.com");
-      down = /functions/;
-      await tab.clock.fastForward(60_000);
-      const problem =
-        /^The service is unreachable; what is shown may be out of date. Next try in \d+ seconds?.$/;
-      await shows(tab, [title, whose, problem, ...rest]);
-      down = undefined;
-      await showsInTime(tab, SEEN["importing@example.com"] ?? []);
-    },
-  );
-
-  inBrowser(
-    "when the service fails from the start the page shows nothing else, and recovers by itself",
-    async (tab) => {
-      await signedIn(tab, "importing@example.com");
-      down = /functions/;
-      await signIn(tab, "finished@example.com");
-      await shows(tab, ["The service is unreachable", "finished@example.com", /^Next try in \d+ seconds?.$/]);
-      down = undefined;
-      await showsInTime(tab, SEEN["finished@example.com"] ?? []);
-    },
-  );
-
-  inBrowser("when the session is over the page asks to sign in again, and does", async (tab) => {
-    await signedIn(tab, "importing@example.com");
-    await stack.sql("delete from auth.sessions");
-    await tab.clock.fastForward(60_000);
-    await shows(tab, ["Your session is over. Please sign in again."]);
-    await signedIn(tab, "importing@example.com");
-  });
-
-  inBrowser(
-    "while one sign-in is under way there is no other, and nothing of the session before",
-    async (tab) => {
-      await signedIn(tab, "importing@example.com");
-      let release = () => {};
-      const held = new Promise<void>((resolve) => release = resolve);
-      await tab.route("**/auth/v1/token**", async (route) => {
-        await held;
-        await route.continue();
-      });
-      await signIn(tab, "finished@example.com");
-      await shows(tab, ["Signing in …"]);
-      // Playwright does not click what says that it is disabled; people do.
-      await tab.getByLabel("Demo user").selectOption("new@example.com");
-      await tab.getByRole("button", { name: "Sign in" }).press("Enter");
-      // supabase-js tells the session before once more when the tab is shown again.
-      await setVisibility(tab, "hidden");
-      await setVisibility(tab, "visible");
-      await tab.clock.fastForward(60_000);
-      await shows(tab, ["Signing in …"]);
-      release();
-      await shows(tab, SEEN["finished@example.com"] ?? []);
-    },
-  );
-
-  inBrowser("an Auth that is out of reach is no user who could not sign in", async (tab) => {
-    down = /auth/;
-    await signIn(tab, "finished@example.com");
-    await shows(tab, ["The service is unreachable"]);
-    down = undefined;
-    await signedIn(tab, "finished@example.com");
-  });
-
-  inBrowser("a screen reader is told the title once, and each tenth of the progress", async (tab) => {
-    await stack.sql("create table private.jobs as select * from public.historical_sync_jobs");
-    try {
-      await signedIn(tab, "importing@example.com");
-      const told: string[] = [];
-      await tab.exposeFunction("told", (text: string) => void told.push(text));
-      await tab.evaluate(`for (const announcer of document.querySelectorAll("[role=status].unseen")) {
-        new MutationObserver(() => told(announcer.textContent)).observe(announcer, { childList: true });
-      }`);
-      for (const processed of [755, 800, 905]) {
-        await stack.sql(
-          "update public.historical_sync_jobs set processed_calls = $1 where status = 'in_progress'",
-          [processed],
-        );
-        await pollsAgain(tab);
-        await tab.getByText(`${Math.round(processed / 15)} % done`).first().waitFor();
-      }
-      assert.deepEqual(told, ["60 % done"]);
-    } finally {
-      await stack.sql("delete from public.historical_sync_jobs");
-      await stack.sql("insert into public.historical_sync_jobs select * from private.jobs");
-      await stack.sql("drop table private.jobs");
-    }
-  });
-
-  const HOUR_MS = 3_600_000;
-  const refreshes = () => arrived.filter((line) => line === "POST /auth/v1/token").length - 1;
-
-  inBrowser(
-    "two tabs share a session through ten refreshes with a poll each, and neither is told signed out",
-    async (tab, context) => {
-      await signedIn(tab, "finished@example.com");
-      // The second tab takes up the session that the first one left.
-      const other = await open(context);
-      await shows(other, SEEN["finished@example.com"] ?? []);
-      const told: string[] = [];
-      for (const each of [tab, other]) {
-        await each.exposeFunction("told", (title: string) => void told.push(title));
-        await each.evaluate(
-          "new MutationObserver(() => told(document.querySelector('#title').textContent)).observe(document.querySelector('#title'), { childList: true })",
-        );
-      }
-      while (refreshes() < 10) {
-        const [polled, refreshed] = [polls(), refreshes()];
-        // The token is about to expire in both at once.
-        await Promise.all([tab.clock.fastForward(HOUR_MS), other.clock.fastForward(HOUR_MS)]);
+      await changeJob("processed_calls = 1490");
+      for (const title of ["is complete", "is about to start", "is running", "is complete"]) {
         await until(async () => {
-          for (const each of [tab, other]) await moveOn(each);
-          return refreshes() > refreshed && polls() >= polled + 2;
+          await nudge(tab);
+          return (await tab.locator("#title").innerText()).endsWith(title);
         });
       }
-      for (const each of [tab, other]) await showsInTime(each, SEEN["finished@example.com"] ?? []);
-      assert.deepEqual(told.filter((title) => title !== "The last import is complete"), []);
-    },
-  );
-
-  inBrowser(
-    "with Auth down and the token expired the page says unreachable, and then goes on",
-    async (tab) => {
-      const [title = "", whose = "", ...rest] = SEEN["finished@example.com"] ?? [];
-      await signedIn(tab, "finished@example.com");
-      down = /auth/;
-      await tab.clock.fastForward(HOUR_MS);
-      const problem = /^The service is unreachable; .* Next try in \d+ seconds?.$/;
-      await shows(tab, [title, whose, problem, ...rest], () => moveOn(tab, 2_000));
-      down = undefined;
-      await showsInTime(tab, [title, whose, ...rest]);
-    },
-  );
-
-  // Last: it moves the seeded job on.
-  inBrowser("the page shows a job from its request to its end", async (tab) => {
-    await tab.setViewportSize({ width: 640, height: 560 });
-    await signIn(tab, "importing@example.com");
-    await stack.sql(
-      "update public.historical_sync_jobs set processed_calls = 1490 where status = 'in_progress'",
-    );
-    const worker = startDemoWorker(stack.url, 100);
-    const titles: string[] = [];
-    try {
-      // The page's clock runs as much faster as the worker's life does.
-      await until(async () => {
-        await tab.clock.fastForward(1_000);
-        const title = await tab.locator("#title").innerText();
-        if (title !== titles.at(-1)) titles.push(title);
-        return titles.length > 4 && title === "The last import is complete";
-      }, 60_000);
     } finally {
       await worker.stop();
     }
-    const life = [
-      "The import is running",
-      "The last import is complete",
-      "The import is about to start",
-      "The import is running",
-      "The last import is complete",
-    ];
-    assert.deepEqual(titles.slice(-5), life);
   });
 }

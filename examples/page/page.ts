@@ -1,16 +1,20 @@
 /**
  * The page that shows a sync job: signs a demo user in, watches the status and
- * writes it into the card of index.html.
+ * writes it into the card of index.html. Its words, dates and numbers are
+ * British English (en-GB), whatever the browser's language.
+ *
+ * A button that must wait is `aria-disabled`, never `disabled` or hidden: it
+ * keeps the focus.
  *
  * @module
  */
 
 /// <reference lib="dom" />
 
-import { createClient } from "@supabase/supabase-js";
+import { createClient, type User } from "@supabase/supabase-js";
+import { accessTokenFrom, forgetSession, keepSession } from "../client/access_token.ts";
 import type { ActiveJob, RecentJob, SyncStatus } from "../client/types.ts";
-import { accessTokenFrom, keepSession } from "../client/access_token.ts";
-import { outlookOf, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
+import { deriveOutlook, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
 
 /** What the server of the page tells it. */
 interface Config {
@@ -20,115 +24,131 @@ interface Config {
   users: string[];
 }
 
-function element<Type extends HTMLElement>(id: string, type: new () => Type): Type {
+/** Finds an element of index.html. */
+function part(id: string): HTMLElement {
   const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`index.html has no ${type.name} #${id}`);
+  if (!found) throw new Error(`index.html has no #${id}`);
   return found;
 }
 
-const view = {
-  form: element("sign-in", HTMLFormElement),
-  user: element("user", HTMLSelectElement),
-  submit: element("submit", HTMLButtonElement),
-  card: element("card", HTMLElement),
-  title: element("title", HTMLHeadingElement),
-  notice: element("notice", HTMLParagraphElement),
-  job: element("job", HTMLDivElement),
-  whose: element("whose", HTMLParagraphElement),
-  period: element("period", HTMLParagraphElement),
-  bar: element("bar", HTMLDivElement),
-  progress: element("progress", HTMLProgressElement),
-  label: element("progress-label", HTMLLabelElement),
-  outlook: element("outlook", HTMLParagraphElement),
-  counts: element("counts", HTMLElement),
-  start: element("start", HTMLButtonElement),
-  titleAnnouncer: element("title-announcer", HTMLParagraphElement),
-  progressAnnouncer: element("progress-announcer", HTMLParagraphElement),
-};
+/** Sets a text, and only if it is new: a screen reader would read a live region again. */
+function set(id: string, text: string): void {
+  if (part(id).textContent !== text) part(id).textContent = text;
+}
+
+/** Hides elements; the focus inside of one moves to another element. */
+function hide(ids: string[], focus = "title"): void {
+  for (const id of ids) {
+    if (part(id).contains(document.activeElement)) part(focus).focus();
+    part(id).hidden = true;
+  }
+}
+
+const setBusy = (id: string, busy: boolean) => part(id).ariaDisabled = String(busy);
+const isBusy = (id: string) => part(id).ariaDisabled === "true";
 
 const config: Config = await (await fetch("config.json")).json();
 const supabase = createClient(config.url, config.publishableKey, { global: { fetch: keepSession() } });
-const getAccessToken = accessTokenFrom(supabase.auth);
 
-view.user.replaceChildren(...config.users.map((email) => new Option(email, email)));
+const choice = part("choice").appendChild(document.createElement("select"));
+choice.append(...config.users.map((email) => new Option(email)));
 
-let watch = new AbortController();
-let pollNow = () => {};
 /** Whose job the card shows. */
-let watched: string | undefined;
-let signingIn = false;
+let shown: User | undefined;
+let watch = new AbortController();
+/** Whether the request for an import is under way. */
+let starting = false;
+/** Settles when a session that is over has been forgotten: not the one of the next sign-in. */
+let forgotten = Promise.resolve();
+
+/** Ends the watch and empties the card: nothing of the user before is left in it. */
+function leave(status: string): void {
+  watch.abort();
+  shown = undefined;
+  starting = false;
+  hide(["card", "job", "start"], "submit");
+  endCountdown();
+  for (const id of ["notice", "news"]) set(id, "");
+  set("sign-in-status", status);
+}
 
 /** Shows the job of a user from now on. */
-function show({ id, email = "" }: { id: string; email?: string }): void {
-  watched = id;
-  view.user.value = email;
-  watch.abort();
-  watch = new AbortController();
-  clear();
-  view.whose.textContent = email;
+function show(user: User): void {
+  leave("");
+  shown = user;
+  const { signal } = watch = new AbortController();
+  const getAccessToken = accessTokenFrom(supabase.auth, user.id);
+  choice.value = user.email ?? "";
+  set("whose", choice.value);
+  setBusy("start", false);
+  part("card").hidden = false;
   title("Looking for an import …");
-  ({ pollNow } = watchSyncStatus({
+  const { pollNow } = watchSyncStatus({
     url: `${config.url}/functions/v1/get-sync-status`,
     getAccessToken,
-    signal: watch.signal,
+    signal,
     onStatus: showStatus,
-    onError: showProblem,
-  }));
+    onError: (problem) => showProblem(problem, user),
+  });
+
+  part("try").onclick = () => {
+    if (isBusy("try")) return;
+    clearInterval(countdown);
+    set("countdown", "");
+    setBusy("try", true);
+    set("notice", "Trying again …");
+    pollNow();
+  };
+
+  // A product asks its own back end for this; here the server of the page is one.
+  part("start").onclick = async () => {
+    if (isBusy("start")) return;
+    starting = true;
+    setBusy("start", true);
+    set("notice", "Starting the import …");
+    const token = await getAccessToken({ refresh: false }).catch(() => null);
+    const headers = { Authorization: `Bearer ${token}` };
+    const answer = await fetch("imports", { method: "POST", headers, signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    starting = false;
+    // 409: an import runs already, which another page may have started.
+    if (answer?.ok || answer?.status === 409) return pollNow();
+    setBusy("start", false);
+    set("notice", "The import could not be started. Please try again.");
+  };
 }
+
+part("sign-in").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  // One sign-in at a time: the answer to an earlier one must not replace the session of a later one.
+  if (isBusy("submit")) return;
+  setBusy("submit", true);
+  const [before, email] = [shown, choice.value];
+  leave("Signing in …");
+  await forgotten;
+  const { data, error } = await supabase.auth.signInWithPassword({ email, password: config.password });
+  setBusy("submit", false);
+  if (data.user) return show(data.user);
+  // Whoever was signed in before still is.
+  if (before) show(before);
+  const reason = error?.code === "invalid_credentials" ? "wrong password" : "the service is unreachable";
+  set("sign-in-status", `${email} could not sign in: ${reason}. Please try again.`);
+});
 
 // A session that another tab began, or that the last visit left. No session is
 // not yet the end of one: the watch says when it is.
-supabase.auth.onAuthStateChange((_event, session) => {
-  if (session && !signingIn && session.user.id !== watched) show(session.user);
-});
-
-view.form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  // One sign-in at a time: the answer to an earlier one must not replace the session of a later one.
-  if (signingIn) return;
-  signingIn = true;
-  view.submit.setAttribute("aria-disabled", "true");
-  watch.abort();
-  clear();
-  title("Signing in …");
-  const { data, error } = await supabase.auth.signInWithPassword({
-    email: view.user.value,
-    password: config.password,
-  });
-  signingIn = false;
-  view.submit.removeAttribute("aria-disabled");
-  if (data.user) return show(data.user);
-  title(error?.code === "invalid_credentials" ? "This user could not sign in" : "The service is unreachable");
-});
-
-// A product asks its own back end for this; here the server of the page is one.
-view.start.addEventListener("click", async () => {
-  const { signal } = watch;
-  const answer = await getAccessToken({ refresh: false })
-    .then((token) =>
-      fetch("imports", { method: "POST", headers: { Authorization: `Bearer ${token}` }, signal })
-    )
-    .catch(() => undefined);
-  if (signal.aborted) return;
-  // 409: an import runs already, which another page may have started.
-  if (answer?.ok || answer?.status === 409) pollNow();
-  else notice("The import could not be started. Please try again.");
+supabase.auth.onAuthStateChange(async (event, session) => {
+  if (session && !isBusy("submit") && session.user.id !== shown?.id) show(session.user);
+  // In an outage the first event has no session, although one is stored; a later event has it.
+  if (session || event !== "INITIAL_SESSION") return;
+  const { error } = await supabase.auth.getSession();
+  if (error && !shown && !isBusy("submit")) {
+    set("sign-in-status", "The service is unreachable. Trying again …");
+  }
 });
 
 // Only now does signing in do anything.
-view.submit.disabled = false;
-
-/** Shows an empty card: nothing of the user before is left in it. */
-function clear(): void {
-  view.card.hidden = false;
-  view.job.hidden = true;
-  view.start.hidden = true;
-  for (const part of [view.title, view.whose, view.period, view.label, view.outlook, view.counts]) {
-    part.textContent = "";
-  }
-  view.progressAnnouncer.textContent = "";
-  notice("");
-}
+part("submit").removeAttribute("disabled");
 
 const RESULTS = {
   completed: "The last import is complete",
@@ -137,125 +157,112 @@ const RESULTS = {
 };
 
 function showStatus(status: SyncStatus): void {
-  notice("");
-  view.start.hidden = status.active;
+  endCountdown();
+  part("start").hidden = false;
   if (status.active) return showActive(status.job);
-  if (!status.recent_job) {
-    view.job.hidden = true;
-    return title("Nothing has been imported yet");
+  if (!starting) {
+    set("notice", "");
+    setBusy("start", false);
   }
+  part("job").hidden = !status.recent_job;
+  if (!status.recent_job) return title("Nothing has been imported yet");
   title(RESULTS[status.recent_job.status]);
-  showJob(status.recent_job);
-  view.bar.hidden = true;
-  view.outlook.textContent = `Requested ${dateTime(status.recent_job.created_at)}`;
+  showJob(status.recent_job, "Requested", status.recent_job.created_at);
 }
 
 function showActive(job: ActiveJob): void {
-  title(job.status === "pending" ? "The import is about to start" : "The import is running");
-  showJob(job);
-  view.bar.hidden = false;
-  view.label.textContent = progressOf(job);
-  // Without a value the bar is indeterminate, which is what is known.
-  if (job.progress_percent === null) view.progress.removeAttribute("value");
-  else view.progress.value = job.progress_percent;
-
-  const { callsPerSecond, secondsRemaining, stalled } = outlookOf(job);
-  const lastSign = job.last_activity_at ?? job.started_at;
-  if (stalled && lastSign) notice(`The import seems stalled: no activity since ${dateTime(lastSign)}.`);
-  view.outlook.textContent = [
-    job.started_at ? `Started ${dateTime(job.started_at)}` : "",
-    secondsRemaining === null ? "" : `${duration(secondsRemaining)} left`,
-    callsPerSecond === null || stalled ? "" : rate(callsPerSecond),
-  ].filter(Boolean).map((part) => part.replaceAll(" ", "\u00a0")).join(" · ");
+  const { progress_percent: percent, started_at, last_activity_at } = job;
+  const pending = job.status === "pending";
   // Each tenth is news to a screen reader; each call would be noise.
-  if (job.progress_percent !== null) {
-    announce(view.progressAnnouncer, `${Math.floor(job.progress_percent / 10) * 10} % done`);
-  }
-}
-
-function progressOf({ status, progress_percent }: ActiveJob): string {
-  if (progress_percent !== null) return `${progress_percent} % done`;
-  return status === "pending" ? "Waiting for its turn" : "Counting the calls";
-}
-
-function showJob(job: ActiveJob | RecentJob): void {
-  view.job.hidden = false;
-  view.period.textContent = `Calls from ${date(job.date_from)} to ${date(job.date_to)}`;
-  const counts = {
-    "Total": job.total_calls,
-    "Processed": job.processed_calls,
-    "Imported": job.imported_calls,
-    "Skipped": job.skipped_calls,
-    "Failed": job.failed_calls,
-  };
-  view.counts.replaceChildren(
-    ...Object.entries(counts).map(([term, calls]) => {
-      const [group, dt, dd] = [
-        document.createElement("div"),
-        document.createElement("dt"),
-        document.createElement("dd"),
-      ];
-      dt.textContent = term;
-      dd.textContent = calls === null ? "unknown" : number(calls);
-      group.append(dt, dd);
-      return group;
-    }),
+  const news = percent === null ? "" : `: ${Math.floor(percent / 10) * 10}% done`;
+  title(pending ? "The import is about to start" : "The import is running", news);
+  showJob(job, "Started", started_at);
+  setBusy("start", true);
+  part("bar").hidden = false;
+  set(
+    "progress-label",
+    percent !== null ? `${percent}% done` : pending ? "Waiting for its turn" : "Counting the calls",
   );
+  // Without a value the bar is indeterminate, which is what is known.
+  if (percent === null) part("progress").removeAttribute("value");
+  else part("progress").setAttribute("value", String(percent));
+
+  const { callsPerSecond, secondsRemaining, stalled } = deriveOutlook(job);
+  const active = last_activity_at ?? started_at;
+  set("notice", stalled && active ? `The import seems stalled: no activity since ${dateTime(active)}.` : "");
+  if (secondsRemaining !== null) set("left", `${duration(secondsRemaining)} left`);
+  if (callsPerSecond !== null && !stalled) set("rate", `Calls per minute: ${roughly(callsPerSecond * 60)}`);
 }
 
-function showProblem(problem: SyncStatusProblem): void {
-  if (problem.kind === "unreachable") {
-    const next = `Next try in ${duration(problem.retryInMs / 1_000)}.`;
-    if (!view.job.hidden) {
-      return notice(`The service is unreachable; what is shown may be out of date. ${next}`);
+/** Shows what each job says, and the word and the time of its beginning. */
+function showJob(job: ActiveJob | RecentJob, began: string, at: string | null): void {
+  part("job").hidden = false;
+  part("bar").hidden = true;
+  set("period", `Calls from ${date(job.date_from)} to ${date(job.date_to)}`);
+  set("began", at ? `${began} ${dateTime(at)}` : "");
+  for (const id of ["left", "rate"]) set(id, "");
+  const counts = [
+    "total_calls",
+    "processed_calls",
+    "imported_calls",
+    "skipped_calls",
+    "failed_calls",
+  ] as const;
+  for (const id of counts) set(id, job[id]?.toLocaleString("en-GB") ?? "unknown");
+}
+
+function showProblem(problem: SyncStatusProblem, user: User): void {
+  switch (problem.kind) {
+    case "unreachable": {
+      const outdated = part("job").hidden ? "" : " What is shown may be out of date.";
+      set("notice", `The service is unreachable.${outdated}`);
+      return startCountdown(problem.retryInMs);
     }
-    title("The service is unreachable");
-    return notice(next);
+    case "forbidden":
+      endCountdown();
+      set("notice", "");
+      hide(["job", "start"]);
+      return title("Your user belongs to no agency");
+    case "signed_out":
+      leave("Your session is over. Please sign in again.");
+      forgotten = forgetSession(supabase.auth, user.id).catch(reportError);
   }
-  clear();
-  if (problem.kind === "forbidden") return title("Your user belongs to no agency");
-  watched = undefined;
-  title("Your session is over. Please sign in again.");
 }
 
-function title(text: string): void {
-  view.title.textContent = text;
-  announce(view.titleAnnouncer, text);
+let countdown: ReturnType<typeof setInterval> | undefined;
+
+/** Counts down to the next try, in no live region: a screen reader would read each second. */
+function startCountdown(ms: number): void {
+  clearInterval(countdown);
+  const end = performance.now() + ms;
+  const tick = () => {
+    const left = end - performance.now();
+    set("countdown", left > 0 ? `Next try in ${inWords(left / 1_000, "second")}.` : "Trying again …");
+  };
+  tick();
+  countdown = setInterval(tick, 1_000);
+  setBusy("try", false);
+  part("retry").hidden = false;
 }
 
-function notice(text: string): void {
-  view.notice.hidden = !text;
-  if (view.notice.textContent !== text) view.notice.textContent = text;
+function endCountdown(): void {
+  clearInterval(countdown);
+  hide(["retry"]);
 }
 
-/** Tells a screen reader, politely, and only what is new. */
-function announce(announcer: HTMLElement, text: string): void {
-  if (announcer.textContent !== text) announcer.textContent = text;
+/** Sets the title, and announces it with what else is news. */
+function title(text: string, more = ""): void {
+  set("title", text);
+  set("news", text + more);
 }
 
-const number = (value: number) => value.toLocaleString();
 // The period is whole days in UTC; in local time its end could fall on another day.
 const date = (timestamp: string) =>
-  new Date(timestamp).toLocaleDateString(undefined, { dateStyle: "medium", timeZone: "UTC" });
+  new Date(timestamp).toLocaleDateString("en-GB", { dateStyle: "medium", timeZone: "UTC" });
 const dateTime = (timestamp: string) =>
-  new Date(timestamp).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-
-/** Calls per second, or per minute where that would be none. */
-function rate(callsPerSecond: number): string {
-  return callsPerSecond < 1
-    ? `${number(Math.max(1, Math.round(callsPerSecond * 60)))} calls per minute`
-    : `${number(Math.round(callsPerSecond))} calls per second`;
-}
-
-function duration(seconds: number): string {
-  const [value, unit] = seconds < 90
-    ? [seconds, "second"]
-    : seconds < 5_400
-    ? [seconds / 60, "minute"]
-    : [seconds / 3_600, "hour"];
-  return Math.max(1, Math.round(value)).toLocaleString(undefined, {
-    style: "unit",
-    unit,
-    unitDisplay: "long",
-  });
-}
+  new Date(timestamp).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const roughly = (value: number) => value.toLocaleString("en-GB", { maximumSignificantDigits: 2 });
+const duration = (seconds: number) =>
+  seconds < 5_400 ? inWords(seconds / 60, "minute") : inWords(seconds / 3_600, "hour");
+const inWords = (value: number, unit: string) =>
+  Math.max(1, Math.round(value)).toLocaleString("en-GB", { style: "unit", unit, unitDisplay: "long" });

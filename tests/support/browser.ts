@@ -11,8 +11,8 @@ import { leftOut } from "./helpers.ts";
  * Starts the browser that CHROMIUM names, or else Debian's Chromium, Chrome or Edge, whichever there is.
  * Debian's shell is the same Chromium without a window system: it takes half of the CPU.
  *
- * @param what the tests that are left out where there is none: the summary says so
- * @throws {Error} where the browser that CHROMIUM names does not start
+ * @param what the tests that are skipped if there is none: the summary says so
+ * @throws {Error} if the browser that CHROMIUM names does not start
  */
 export async function launch(what: string): Promise<Browser | undefined> {
   const named = Deno.env.get("CHROMIUM");
