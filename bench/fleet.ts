@@ -8,10 +8,10 @@
  */
 
 import { z } from "zod";
-import { type Goal, measuring, missed, table } from "./markdown.ts";
 import { type Demand, type Outcome, type Scenario, simulate, type Trouble } from "./open_pages.ts";
 import { drawPicture } from "./picture.ts";
 import { cpuOfPoll } from "./polls.ts";
+import { type Goal, measuring, missed, table } from "./report.ts";
 import { startUpstream } from "./rivals.ts";
 
 const [pages = 10_000, minutes = 120] = z.array(z.coerce.number().min(20)).max(2).parse(Deno.args);
@@ -115,7 +115,7 @@ const [polls, rest] = [perPage("polls"), perPage("rest")];
 const idle = rest - 2 * polls;
 const cores = ((polls - idle) * cpu.active + idle * cpu.idle) / 1e6;
 const rows = [1_000, 10_000, 100_000, Math.floor(1 / cores)].map((open) => [
-  ...[open, open * polls, open * idle, open * rest].map((value) => value.toFixed(0)),
+  ...[open, open * polls, open * idle, open * rest].map((value) => Math.round(value).toLocaleString("en")),
   (open * cores).toFixed(2),
 ]);
 console.log(

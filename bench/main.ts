@@ -7,17 +7,12 @@
  */
 
 import { scale, scaleFailures } from "./database.ts";
-import { type Goal, goalTable, measuring, missed, table } from "./markdown.ts";
 import { median } from "./median.ts";
 import { coldStart, cpu, latency, type Rounds } from "./polls.ts";
-import { assertKeepsSpec, NAMES, type Rival, startUpstream } from "./rivals.ts";
+import { type Goal, measuring, missed, table } from "./report.ts";
+import { NAMES, type Rival, startUpstream } from "./rivals.ts";
 
 const upstream = await startUpstream();
-for (const name of NAMES) {
-  const { url, stop } = await upstream.start(name);
-  await assertKeepsSpec(url);
-  await stop();
-}
 measuring("how long a poll takes, and a cold start", "half a minute");
 const active = await latency(upstream, "active");
 const idle = await latency(upstream, "idle");
@@ -50,7 +45,7 @@ const goals: Goal[] = [
   { what: "CPU, times the steps in a row", value: cpuBeside("steps in a row"), atMost: 1 },
   { what: "CPU, times one wave unchecked", value: cpuBeside("one wave unchecked"), atMost: 1.4 },
 ];
-console.log(`\n${goalTable("get-sync-status within this run", goals)}\n`);
+console.log();
 
 measuring("the queries as the tables grow", "a minute, with DATABASE_URL ten");
 const jobs = await scale();

@@ -8,19 +8,12 @@
 /// <reference lib="deno.worker" />
 
 import { z } from "zod";
-import { authError, HEALTHY, PATHS, postgrestError, rows } from "../tests/support/fake_upstream.ts";
+import { HEALTHY, PATHS, rows } from "../tests/support/fake_upstream.ts";
 
-/** How the requests of a caller are answered, where that differs from a healthy upstream with an active job. */
-const SITUATIONS = {
-  active: {},
-  idle: { get_active_sync_job: rows() },
-  nobody: { users: rows({ agency_id: null }), get_active_sync_job: rows() },
-  refused: { "auth.getUser": authError(403, "bad_jwt") },
-  outage: { users: postgrestError(500, "XX000") },
-} satisfies Record<string, Partial<typeof HEALTHY>>;
-export type Situation = keyof typeof SITUATIONS;
+/** What differs from a healthy upstream with an active job. */
+const SITUATIONS = { active: {}, idle: { get_active_sync_job: rows() } };
 
-const claims = z.object({ situation: z.enum(Object.keys(SITUATIONS) as Situation[]), delay_ms: z.number() });
+const claims = z.object({ situation: z.enum(["active", "idle"]), delay_ms: z.number() });
 /** The claims of a token that this upstream reads. */
 export type Claims = z.infer<typeof claims>;
 

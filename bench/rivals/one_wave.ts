@@ -7,7 +7,7 @@
 
 import { createClient } from "@supabase/supabase-js";
 import type { Database } from "../../supabase/functions/get-sync-status/database.types.ts";
-import { activeAnswer, idleAnswer, Refusal, serve } from "./common.ts";
+import { activeAnswer, idleAnswer, serve } from "./common.ts";
 
 const supabase = createClient<Database>(
   Deno.env.get("SUPABASE_URL") ?? "",
@@ -17,7 +17,7 @@ const supabase = createClient<Database>(
 
 serve(async (authorization) => {
   const payload = authorization.split(".")[1];
-  if (!payload) throw new Refusal(401);
+  if (!payload) throw new Error("not signed in");
   const { sub } = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
 
   const [auth, users, active] = await Promise.all([
@@ -25,10 +25,10 @@ serve(async (authorization) => {
     supabase.from("users").select("agency_id").eq("id", sub).setHeader("Authorization", authorization),
     supabase.rpc("get_active_sync_job", {}, { get: true }).setHeader("Authorization", authorization),
   ]);
-  if (!auth.data.user) throw new Refusal(401);
+  if (!auth.data.user) throw new Error("not signed in");
   if (users.error) throw users.error;
   const agency = users.data[0]?.agency_id;
-  if (!agency) throw new Refusal(403);
+  if (!agency) throw new Error("no agency");
   if (active.error) throw active.error;
   if (active.data[0]) return activeAnswer(active.data[0]);
 

@@ -8,7 +8,7 @@
 
 import { createClient } from "@supabase/supabase-js";
 import type { Database } from "../../supabase/functions/get-sync-status/database.types.ts";
-import { activeAnswer, idleAnswer, Refusal, serve } from "./common.ts";
+import { activeAnswer, idleAnswer, serve } from "./common.ts";
 
 serve(async (authorization) => {
   const supabase = createClient<Database>(
@@ -18,12 +18,12 @@ serve(async (authorization) => {
   );
 
   const { data: { user } } = await supabase.auth.getUser(authorization.replace("Bearer ", ""));
-  if (!user) throw new Refusal(401);
+  if (!user) throw new Error("not signed in");
 
   const { data: profile, error: profileError } = await supabase
     .from("users").select("agency_id").eq("id", user.id).maybeSingle();
   if (profileError) throw profileError;
-  if (!profile?.agency_id) throw new Refusal(403);
+  if (!profile?.agency_id) throw new Error("no agency");
 
   const { data: active, error: activeError } = await supabase
     .rpc("get_active_sync_job", { p_agency_id: profile.agency_id }).maybeSingle();
