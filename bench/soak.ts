@@ -1,7 +1,7 @@
 /**
- * `deno task soak [seconds]`: holds load on the function while one of a hundred
- * upstream requests meets each fault and clients go away. Fails on a wrong
- * answer and if memory grows.
+ * `deno task soak [seconds]`: holds load on the function while every fifth poll
+ * meets a fault upstream and clients go away. Fails on a wrong answer and if
+ * memory grows.
  *
  * @module
  */
@@ -25,8 +25,8 @@ import { median } from "./median.ts";
 
 const seconds = z.coerce.number().positive().parse(Deno.args[0] ?? 60);
 
-/** Each fault's share of the upstream requests, and of the polls whose client goes away. */
-const FAULT_SHARE = 0.01;
+/** The share of the polls that meet a fault, and of those whose client goes away. */
+const FAULT_SHARE = 0.2;
 const ABORT_SHARE = 0.05;
 const IN_FLIGHT = 32;
 
@@ -39,21 +39,21 @@ const usage = z.object({ memory: z.number() });
 const count = { right: 0, failed: 0, aborted: 0 };
 const wrong = new Set<string>();
 
+const random = <Item>(items: readonly Item[]) => items[Math.floor(Math.random() * items.length)];
+
 /** How one poll is answered upstream; the status and the job that it is due. */
 function scene() {
-  const responders: Partial<Record<typeof STEPS[number], Responder>> = {};
+  const fault = Math.random() < FAULT_SHARE ? random(FAULTS) : undefined;
+  const step = random(STEPS) ?? "users";
+  // An answer that is right in spite of the fault is the active job's.
+  const idle = Math.random() < 0.5 && !(step === "get_active_sync_job" && fault?.expected === 200);
+  const responders: Partial<Record<typeof step, Responder>> = {
+    ...(idle ? { get_active_sync_job: rows() } : {}),
+    ...(fault ? { [step]: fault.at(step) } : {}),
+  };
   // The fallback is asked only if the RPC says that no job is active.
-  let idle = Math.random() < 0.5;
-  if (idle) responders.get_active_sync_job = rows();
-  const struck = STEPS.filter((step) => {
-    const fault = FAULTS[Math.floor(Math.random() / FAULT_SHARE)];
-    if (!fault) return false;
-    responders[step] = fault.at(step);
-    // Such an answer is the active job's, in an unusual way.
-    if (fault.expected === 200 && step === "get_active_sync_job") idle = false;
-    return fault.expected === 500;
-  });
-  const due = struck.some((step) => idle || step !== "historical_sync_jobs") ? 500 : 200;
+  const isAsked = idle || step !== "historical_sync_jobs";
+  const due = isAsked ? fault?.expected ?? 200 : 200;
   return { responders, due, job: idle ? RECENT_ROW.id : ACTIVE_ROW.id };
 }
 
