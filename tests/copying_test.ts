@@ -9,54 +9,62 @@ import { test } from "./support/helpers.ts";
 const CONFIG = pathOf("../deno.json", import.meta.url);
 // Through npx, which gives it the TypeScript 5 that it needs.
 const OPENAPI_TYPESCRIPT = "openapi-typescript@7.13.0";
-const { "create-vite": createVite, typescript, "@types/react": typesOfReact } = config.imports;
-/** The folders that people copy side by side. */
-const COPIED = ["client", "react"];
 
-test("the folders examples/client and examples/react compile in a fresh Vite project, under strict", async () => {
+/** What decides in the templates whether a file compiles. */
+const TEMPLATES = {
+  // create-vite@9.3.0, template-react-ts/tsconfig.app.json
+  Vite: {
+    module: "esnext",
+    moduleResolution: "bundler",
+    allowImportingTsExtensions: true,
+    verbatimModuleSyntax: true,
+    jsx: "react-jsx",
+    noUnusedLocals: true,
+    noUnusedParameters: true,
+    erasableSyntaxOnly: true,
+    noFallthroughCasesInSwitch: true,
+  },
+  // create-next-app@16.4.3, templates/app/ts/tsconfig.json
+  Next: { module: "esnext", moduleResolution: "bundler", isolatedModules: true, jsx: "react-jsx" },
+  // @schematics/angular@21.2.28, workspace/files/tsconfig.json.template
+  Angular: {
+    module: "preserve",
+    isolatedModules: true,
+    noImplicitOverride: true,
+    noPropertyAccessFromIndexSignature: true,
+    noImplicitReturns: true,
+    noFallthroughCasesInSwitch: true,
+  },
+};
+
+test("what people copy compiles with the options of Vite, Next and Angular", async () => {
   const folder = await Deno.makeTempDir();
-  const run = (...args: string[]) =>
-    deno(["run", "--quiet", "--allow-all", "--config", CONFIG, ...args], "", folder);
   try {
-    await run(createVite, "app", "--template", "react-ts", "--no-interactive");
-    const copy = join(folder, "app", "src", "sync_status");
-    for (const each of COPIED) {
-      await Deno.mkdir(join(copy, each), { recursive: true });
+    for (const each of ["client", "react", "call"]) {
+      await Deno.mkdir(join(folder, each));
       for await (const { name } of Deno.readDir(pathOf(`../examples/${each}/`, import.meta.url))) {
-        await Deno.copyFile(pathOf(`../examples/${each}/${name}`, import.meta.url), join(copy, each, name));
+        await Deno.copyFile(pathOf(`../examples/${each}/${name}`, import.meta.url), join(folder, each, name));
       }
     }
-    // Of the template's packages only what the copied files need, as deno.lock has it.
+    const needed = ["@supabase/supabase-js", "@tanstack/react-query", "@types/react", "react"] as const;
+    const dependencies = Object.fromEntries(needed.map((name) => [name, config.imports[name]]));
+    await Deno.writeTextFile(join(folder, "package.json"), JSON.stringify({ dependencies }));
     await Deno.copyFile(pathOf("../deno.lock", import.meta.url), join(folder, "deno.lock"));
-    await Deno.writeTextFile(
-      join(folder, "package.json"),
-      JSON.stringify({ devDependencies: { "@types/react": typesOfReact } }),
-    );
     await deno(["install", "--quiet", "--node-modules-dir=auto"], "", folder);
-    // The template's own compiler options, for what was copied.
-    await Deno.writeTextFile(
-      join(folder, "app", "tsconfig.copied.json"),
-      JSON.stringify({
-        extends: "./tsconfig.app.json",
-        compilerOptions: { strict: true, types: [] },
-        include: ["src/sync_status"],
-      }),
-    );
-    const tsc = (...files: string[]) =>
-      run(
-        `${typescript}/tsc`,
-        "--project",
-        join(folder, "app", "tsconfig.copied.json"),
-        "--listFiles",
-        ...files,
-      );
-    const compiled = await tsc();
-    for (const name of ["access_token.ts", "types.ts", "watch_sync_status.ts", "use_sync_status.ts"]) {
-      assert(compiled.includes(name));
+    for (const template of Object.values(TEMPLATES)) {
+      const compile = async () => {
+        const compilerOptions = { ...template, strict: true, noEmit: true, skipLibCheck: true, types: [] };
+        const exclude = "jsx" in template ? [] : ["react", "call/react.tsx", "call/tanstack_query.ts"];
+        const tsconfig = join(folder, "tsconfig.json");
+        await Deno.writeTextFile(tsconfig, JSON.stringify({ compilerOptions, exclude }));
+        const tsc = [`${config.imports.typescript}/tsc`, "--project", tsconfig, "--listFiles"];
+        return await deno(["run", "--quiet", "--allow-all", "--config", CONFIG, ...tsc], "", folder);
+      };
+      assert((await compile()).includes("client/watch_sync_status.ts"));
+      await Deno.writeTextFile(join(folder, "wrong.ts"), "export const wrong: string = 1;\n");
+      await assert.rejects(compile(), /TS2322/);
+      await Deno.remove(join(folder, "wrong.ts"));
     }
-
-    await Deno.writeTextFile(join(copy, "wrong.ts"), "export const wrong: string = 1;\n");
-    await assert.rejects(tsc(), /TS2322/);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

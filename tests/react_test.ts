@@ -1,316 +1,196 @@
-/** The hook of examples/react in a real browser, under StrictMode, against a server that answers as the function does. */
+/** What is copied for React in a real browser, under StrictMode. */
 
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
+import type { Page, Route } from "playwright-core";
 import type { ErrorCode, SyncStatus } from "../examples/client/types.ts";
 import { deno, pathOf } from "../local/commands.ts";
 import { launch } from "./support/browser.ts";
 import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, test, until } from "./support/helpers.ts";
 
+const PAGE = "http://localhost/page";
+
 /** When the tests begin by the page's clock: the example's job was active a moment ago, and is polled every 3 s. */
 const NOW = Date.parse("2025-03-15T10:05:01Z");
 
-const status = (example: string, progress_percent?: number): Response => {
-  const body: SyncStatus = JSON.parse(example);
-  if (body.active && progress_percent) body.job.progress_percent = progress_percent;
+/** Answers of the function. */
+type Answer = () => Response | Promise<Response>;
+const at = (progress_percent: number): Answer => () => {
+  const body: SyncStatus = JSON.parse(ACTIVE_EXAMPLE);
+  if (body.active) body.job.progress_percent = progress_percent;
   return Response.json(body);
 };
-const CORS = { "Access-Control-Allow-Origin": "*" };
-const refusal = (status: number, code: ErrorCode) => Response.json({ error: "refused", code }, { status });
+const idle = () => new Response(IDLE_EXAMPLE);
+const never = () => new Promise<Response>(() => {});
+const refusal = (status: number, code: ErrorCode) => () => Response.json({ error: "…", code }, { status });
 
-const browser = await launch("the hook of React in a browser");
+const browser = await launch("what is copied for React, in a browser");
 if (browser) {
-  const entrypoint = pathOf("./support/react_page.tsx", import.meta.url);
   // Not minified: React for development, whose StrictMode mounts twice.
+  const entrypoint = pathOf("./support/react_page.tsx", import.meta.url);
   const script = await deno(["bundle", "--quiet", "--platform", "browser", entrypoint]);
+  const body = `<!doctype html><div id="root"></div><script type="module">${script}</script>`;
+  Deno.test.afterAll(() => browser.close());
 
-  /** The tokens of the polls that arrived. */
+  /** The tokens of the polls that left. */
   let polls: string[] = [];
-  let inFlight = 0;
-  let mostInFlight = 0;
-  /** How many polls the page gave up before they were answered. */
-  let givenUp = 0;
-  /** Answers a poll; the job is one per cent further at each. */
-  let answer: () => Response | Promise<Response>;
-  const moves = () => status(ACTIVE_EXAMPLE, 49 + polls.length);
-  const idle = () => status(IDLE_EXAMPLE);
-  const never = () => new Promise<Response>(() => {});
+  /** What answers a poll, and what a refresh. */
+  let answer: Answer;
+  let refresh: Answer;
 
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
-    switch (new URL(request.url).pathname) {
-      case "/":
-        return new Response(
-          '<!doctype html><div id="root"></div><script src="page.js" type="module"></script>',
-          {
-            headers: { "Content-Type": "text/html; charset=utf-8" },
-          },
-        );
-      case "/page.js":
-        return new Response(script, { headers: { "Content-Type": "text/javascript; charset=utf-8" } });
-      case "/functions/v1/get-sync-status": {
-        polls.push(request.headers.get("Authorization")?.replace("Bearer ", "") ?? "");
-        mostInFlight = Math.max(mostInFlight, ++inFlight);
-        const gone = new Promise<Response>((resolve) =>
-          request.signal.addEventListener("abort", () => {
-            givenUp++;
-            resolve(new Response());
-          })
-        );
-        const response = await Promise.race([answer(), gone]);
-        inFlight--;
-        return response;
-      }
-      default:
-        return new Response("no such path", { status: 404 });
-    }
-  });
-  Deno.test.afterAll(async () => {
-    await browser.close();
-    await server.shutdown();
-  });
+  const reply = async (route: Route) => {
+    const { pathname } = new URL(route.request().url());
+    const isPoll = pathname.endsWith("/get-sync-status");
+    if (isPoll) polls.push(await route.request().headerValue("Authorization") ?? "");
+    const response = isPoll ? await answer() : pathname.endsWith("/token") ? await refresh() : new Response();
+    const headers = { ...Object.fromEntries(response.headers), "Access-Control-Allow-Origin": "*" };
+    await route.fulfill({ status: response.status, body: await response.text(), headers });
+  };
 
   const onPage = (sentence: string, check: (tab: Page) => Promise<void>) =>
     test(sentence, async () => {
       const tab = await browser.newPage();
       tab.setDefaultTimeout(20_000);
       polls = [];
-      inFlight = mostInFlight = givenUp = 0;
-      answer = moves;
+      answer = at(50);
+      refresh = () => new Response(null, { status: 429 });
       try {
-        // Time passes on the page only where a test lets it.
-        await tab.clock.install({ time: NOW });
+        // Time passes on the page only when a test lets it, and until it is paused: hence the hour.
+        await tab.clock.install({ time: NOW - 3_600_000 });
         await tab.clock.pauseAt(NOW);
-        await tab.goto(`http://127.0.0.1:${server.addr.port}`);
+        await tab.route("**", reply);
+        await tab.route(PAGE, (route) => route.fulfill({ body, contentType: "text/html" }));
+        await tab.goto(PAGE);
         await check(tab);
       } finally {
         await tab.close();
       }
     });
-  const set = (tab: Page, label: string, value: string) => tab.getByLabel(label, { exact: true }).fill(value);
-  const mount = async (tab: Page, userId: string) => {
-    await set(tab, "User", userId);
-    await set(tab, "Mounted", "hook");
+  const show = (tab: Page, whatToWhom: string) => tab.getByRole("textbox").fill(whatToWhom);
+  const shows = async (tab: Page, ...texts: string[]) => {
+    for (const text of texts) await tab.getByText(text, { exact: true }).waitFor();
   };
-  const shows = (tab: Page, text: string) => tab.getByText(text, { exact: true }).waitFor();
-  /** Writes down from now on what the page shows after each change: whose, and how far. */
-  const recordFrames = (tab: Page) =>
-    tab.evaluate(`{
-      window.frames = [];
-      const main = document.querySelector("main");
-      new MutationObserver(() => frames.push(main.innerText.split(/\\n+/).slice(0, 2).join(": ")))
-        .observe(main, { subtree: true, childList: true, characterData: true });
-    }`);
-  /** Resolves once what the page sent has arrived. */
-  const arrived = (tab: Page) => tab.evaluate("fetch('/arrived').then((response) => response.text())");
+  /** Lets so many seconds pass on the page, with time in between for what it sends to be answered. */
+  const pass = async (tab: Page, seconds: number) => {
+    for (let left = seconds; left > 0; left -= 10) {
+      await tab.clock.runFor(Math.min(left, 10) * 1_000);
+      await tab.evaluate("fetch('/').then((response) => response.text())");
+    }
+  };
+  const pollsNothing = async (tab: Page) => {
+    const { length } = polls;
+    await pass(tab, 600);
+    assert.equal(polls.length, length);
+  };
 
-  onPage("the hook shows how the job moves on, what that says of its future, and its end", async (tab) => {
-    await mount(tab, "ann");
-    await shows(tab, "50 %");
-    await shows(tab, "2.5 calls per second");
-    await tab.clock.fastForward(5_000);
-    await shows(tab, "51 %");
+  onPage("the hook shows how a job moves on, an outage beside it, and its end", async (tab) => {
+    await show(tab, "hook ann");
+    await shows(tab, "ann: 50 %", "2.5 calls per second");
+    assert.deepEqual(polls, ["Bearer ann"]);
+    answer = at(51);
+    await pass(tab, 4);
+    await shows(tab, "ann: 51 %");
+    answer = refusal(500, "internal_error");
+    await pass(tab, 4);
+    await shows(tab, "ann: 51 %", "unreachable");
     answer = idle;
-    await tab.clock.fastForward(5_000);
-    await shows(tab, "no job");
-    await shows(tab, "no outlook");
+    await pass(tab, 60);
+    await shows(tab, "ann: no job", "no outlook", "no problem");
   });
 
-  onPage(
-    "two components with one watch make one poll at a time, although StrictMode mounts twice",
-    async (tab) => {
-      await mount(tab, "ann");
-      for (const due of ["50 %", "51 %", "52 %", "53 %"]) {
-        await shows(tab, due);
-        await tab.clock.fastForward(5_000);
-      }
-      await shows(tab, "54 %");
-      await arrived(tab);
-      assert.equal(await tab.title(), "mounted mounted");
-      assert.equal(polls.length, 5);
-      assert.equal(mostInFlight, 1);
-    },
-  );
-
-  onPage("an outage is told beside the last status, and no longer once it is over", async (tab) => {
-    await mount(tab, "ann");
-    await shows(tab, "50 %");
-    answer = () => refusal(500, "internal_error");
-    await tab.clock.fastForward(5_000);
-    await shows(tab, "unreachable");
-    await shows(tab, "50 %");
-    answer = moves;
-    // A retry comes within a minute.
-    await tab.clock.fastForward(60_000);
-    await shows(tab, "52 %");
-    await shows(tab, "no problem");
+  onPage("after the end of a session the hook polls nothing until somebody asks or signs in", async (tab) => {
+    await show(tab, "hook ann");
+    await shows(tab, "ann: 50 %");
+    answer = refusal(401, "unauthorized");
+    await pass(tab, 4);
+    await shows(tab, "signed_out", "ann: no status", "no outlook");
+    assert.deepEqual(polls, ["ann", "ann", "ann, refreshed"].map((token) => `Bearer ${token}`));
+    await pollsNothing(tab);
+    answer = at(70);
+    await tab.getByRole("button", { name: "Poll" }).click();
+    await shows(tab, "ann: 70 %", "no problem");
+    answer = at(80);
+    await show(tab, "hook bob");
+    await shows(tab, "bob: 80 %");
   });
 
-  onPage(
-    "the end of the session is told, nothing else is shown, and nothing is polled until somebody signs in",
-    async (tab) => {
-      await mount(tab, "ann");
-      await shows(tab, "50 %");
-      answer = () => refusal(401, "unauthorized");
-      await tab.clock.fastForward(5_000);
-      await shows(tab, "signed_out");
-      await shows(tab, "no status");
-      await shows(tab, "no outlook");
-      await tab.clock.fastForward(600_000);
-      await set(tab, "User", "");
-      await shows(tab, "nobody");
-      await shows(tab, "no problem");
-      await tab.clock.fastForward(600_000);
-      await arrived(tab);
-      assert.deepEqual(polls, ["token", "token", "refreshed token"]);
-      answer = moves;
-      await set(tab, "User", "ann");
-      await shows(tab, "53 %");
-    },
-  );
-
-  onPage(
-    "another user ends the poll under way, and sees nothing of the user before in any frame",
-    async (tab) => {
-      await mount(tab, "ann");
-      await shows(tab, "50 %");
-      answer = never;
-      await tab.clock.fastForward(5_000);
-      await until(() => inFlight === 1);
-      await recordFrames(tab);
-      answer = () => status(ACTIVE_EXAMPLE, 80);
-      await set(tab, "User", "bob");
-      await shows(tab, "80 %");
-      await until(() => givenUp === 1);
-      await set(tab, "User", "");
-      await shows(tab, "nobody");
-      await set(tab, "User", "bob");
-      await shows(tab, "80 %");
-      assert.deepEqual(await tab.evaluate("frames"), [
-        "bob: no status",
-        "bob: 80 %",
-        "nobody: no status",
-        "bob: no status",
-        "bob: 80 %",
-      ]);
-    },
-  );
-
-  onPage("what comes for the user before once another is on the page is not shown", async (tab) => {
-    await mount(tab, "ann");
-    await shows(tab, "50 %");
-    // The answer comes right after React has put the next user on the page, before it runs effects.
+  onPage("another user sees nothing of the one before, not even an answer that comes late", async (tab) => {
+    await show(tab, "hook ann");
+    await shows(tab, "ann: 50 %");
+    // It comes right after React has put the next user on the page, before it runs effects.
     await tab.evaluate(`{
       const { fetch } = window;
+      const main = document.querySelector("main");
+      const onChange = (call) =>
+        new MutationObserver(call).observe(main, { subtree: true, childList: true, characterData: true });
       window.fetch = () => new Promise((resolve) => {
         window.fetch = fetch;
-        new MutationObserver(() => resolve({ status: 200, json: async () => (${ACTIVE_EXAMPLE}) }))
-          .observe(document.querySelector("main"), { subtree: true, characterData: true });
+        onChange(() => resolve(Response.json(${ACTIVE_EXAMPLE})));
         document.title = "asked";
       });
+      window.frames = [];
+      onChange(() => frames.push(main.querySelector("p").innerText));
     }`);
-    await tab.clock.fastForward(5_000);
+    await tab.clock.runFor(4_000);
     await until(async () => await tab.title() === "asked");
-    await recordFrames(tab);
-    answer = () => status(ACTIVE_EXAMPLE, 80);
-    await set(tab, "User", "bob");
-    await shows(tab, "80 %");
+    answer = at(80);
+    await show(tab, "hook bob");
+    await shows(tab, "bob: 80 %");
     assert.deepEqual(await tab.evaluate("frames"), ["bob: no status", "bob: 80 %"]);
   });
 
   onPage("what is no longer mounted ends its poll, and makes no other", async (tab) => {
-    await mount(tab, "ann");
-    await shows(tab, "50 %");
     answer = never;
-    await tab.clock.fastForward(5_000);
-    await until(() => inFlight === 1);
-    await set(tab, "Mounted", "nothing");
-    await until(() => givenUp === 1);
-    await tab.clock.fastForward(600_000);
-    await arrived(tab);
-    assert.equal(polls.length, 2);
+    for (const what of ["hook", "query"]) {
+      const [{ length }, ended] = [polls, tab.waitForEvent("requestfailed")];
+      await show(tab, `${what} ann`);
+      await until(() => polls.length > length);
+      await show(tab, "");
+      await ended;
+      await pollsNothing(tab);
+    }
   });
 
-  onPage(
-    "getAccessToken may be another function at each render: the watch goes on with the last one",
-    async (tab) => {
-      await mount(tab, "ann");
-      await shows(tab, "50 %");
-      await set(tab, "Token", "other token");
-      await arrived(tab);
-      assert.deepEqual(polls, ["token"]);
-      await tab.clock.fastForward(5_000);
-      await shows(tab, "51 %");
-      assert.deepEqual(polls, ["token", "other token"]);
-    },
-  );
-
-  onPage("pollNow polls at once", async (tab) => {
-    answer = idle;
-    await mount(tab, "ann");
-    await shows(tab, "no job");
-    await tab.clock.fastForward(5_000);
-    await arrived(tab);
-    assert.equal(polls.length, 1);
-    answer = moves;
-    await tab.getByRole("button", { name: "Poll" }).click();
-    await shows(tab, "51 %");
-  });
-
-  onPage("pollNow begins a new watch where the last one has ended by itself", async (tab) => {
-    answer = () => refusal(403, "forbidden");
-    await mount(tab, "ann");
-    await shows(tab, "forbidden");
-    answer = moves;
-    await tab.clock.fastForward(5_000);
-    await tab.getByRole("button", { name: "Poll" }).click();
-    await shows(tab, "51 %");
-    await shows(tab, "no problem");
-    assert.equal(mostInFlight, 1);
-  });
-
-  onPage(
-    "the example with React shows an import that it starts, an outage and the end of the session",
-    async (tab) => {
-      answer = idle;
-      // supabase-js finds a session that an earlier visit left.
-      const session = {
-        access_token: "token",
-        refresh_token: "refresh token",
-        expires_at: NOW / 1_000 + 3_600,
-      };
-      await tab.evaluate(
-        `localStorage.setItem("sb-project-ref-auth-token", ${JSON.stringify(JSON.stringify(session))})`,
-      );
-      await tab.reload();
-      await tab.route("https://project-ref.supabase.co/**", async (route) => {
-        const ofFunction = route.request().url().endsWith("/functions/v1/get-sync-status");
-        if (ofFunction) polls.push(await route.request().headerValue("Authorization") ?? "");
-        const response = ofFunction
-          ? await answer()
-          // As Auth refuses a refresh once the session is over.
-          : Response.json({ error_code: "refresh_token_not_found" }, { status: 400 });
-        await route.fulfill({ status: response.status, body: await response.text(), headers: CORS });
+  onPage("with TanStack Query components share the status of one watch, and its problems", async (tab) => {
+    const bothShow = (text: string) =>
+      until(async () => {
+        // It renders by a timer.
+        await tab.clock.runFor(1);
+        return await tab.getByText(text, { exact: true }).count() === 2;
       });
-      await set(tab, "Mounted", "example");
-      await shows(tab, "Please sign in.");
-      answer = idle;
-      await set(tab, "User", "ann");
-      await shows(tab, "Last import: completed");
-      answer = moves;
-      await tab.clock.fastForward(5_000);
-      await tab.getByRole("button", { name: "Start an import" }).click();
-      const bar = tab.getByRole("progressbar", { name: "Import" });
-      await bar.waitFor();
-      assert.equal(await bar.getAttribute("value"), "51");
-      await tab.clock.fastForward(150_000);
-      await shows(tab, "The import seems stalled.");
-      answer = () => refusal(500, "internal_error");
-      await tab.clock.fastForward(10_000);
-      await shows(tab, "The service is unreachable.");
-      answer = () => refusal(401, "unauthorized");
-      await tab.clock.fastForward(30_000);
-      await shows(tab, "Please sign in.");
-      assert.equal(polls[0], "Bearer token");
-    },
-  );
+    await show(tab, "query ann");
+    await bothShow("50 %, no problem");
+    answer = refusal(500, "internal_error");
+    await pass(tab, 4);
+    await bothShow("50 %, unreachable");
+    answer = refusal(403, "forbidden");
+    await pass(tab, 10);
+    await bothShow("no status, forbidden");
+    await pollsNothing(tab);
+  });
+
+  onPage("the example asks for a sign-in at the end of a session, and not in an outage", async (tab) => {
+    const key = "sb-project-ref-auth-token";
+    const session = { access_token: "token", refresh_token: "r", expires_in: 3_600, user: { id: "ann" } };
+    const expired = JSON.stringify({ ...session, expires_at: NOW / 1_000 - 1 });
+    await tab.evaluate(`localStorage.setItem("${key}", '${expired}')`);
+    await tab.reload();
+    await show(tab, "example");
+    for (let seconds = 0; seconds < 120; seconds += 10) {
+      await pass(tab, 10);
+      assert.equal(await tab.locator("main").innerText(), "Loading …");
+    }
+    answer = idle;
+    refresh = () => Response.json(session);
+    await pass(tab, 95);
+    await shows(tab, "Last import: completed");
+    answer = at(50);
+    await tab.getByRole("button", { name: "Start an import" }).click();
+    await pass(tab, 2);
+    await tab.getByRole("progressbar", { name: "Import" }).waitFor();
+    answer = refusal(401, "unauthorized");
+    refresh = () => Response.json({ error_code: "refresh_token_not_found" }, { status: 400 });
+    await pass(tab, 60);
+    await shows(tab, "Please sign in.");
+    assert.equal(await tab.evaluate(`localStorage.getItem("${key}")`), null);
+  });
 }

@@ -1,30 +1,37 @@
-/** watchSyncStatus and outlookOf, path by path, on fake timers. */
+/** The client's watch_sync_status.ts on a fake clock: when it polls, and what the page gets. */
 
 import assert from "node:assert/strict";
-import FakeTimers from "@sinonjs/fake-timers";
+import type { Clock } from "@sinonjs/fake-timers";
+import { type ActiveJob, type ErrorCode, type SyncStatus } from "../examples/client/types.ts";
 import {
-  outlookOf,
+  deriveOutlook,
+  pollSyncStatus,
   type SyncStatusProblem,
-  type SyncStatusWatch,
   watchSyncStatus,
 } from "../examples/client/watch_sync_status.ts";
-import example from "../examples/answers/active.json" with { type: "json" };
-import type { ActiveJob, ErrorCode, SyncStatus } from "../supabase/functions/get-sync-status/types.ts";
-import { test } from "./support/helpers.ts";
+import { onFakeClock } from "./support/fake_clock.ts";
+import { ACTIVE_EXAMPLE, test } from "./support/helpers.ts";
 
 const START = Date.parse("2025-03-15T10:00:00Z");
+const URL_OF_FUNCTION = "https://project.test/functions/v1/get-sync-status";
 
-const { job } = example as { job: ActiveJob };
-const ACTIVE: SyncStatus = { active: true, job };
+const { job }: { job: ActiveJob } = JSON.parse(ACTIVE_EXAMPLE);
 const IDLE: SyncStatus = { active: false, recent_job: null };
 
-const ok = (status: SyncStatus) => () => Response.json(status);
+/** Answers of the service. */
+type Answer = (signal: AbortSignal) => Response | Promise<Response>;
+const idle: Answer = () => Response.json(IDLE);
+const active = (changes: Partial<ActiveJob> = {}) => () =>
+  Response.json({ active: true, job: { ...job, ...changes } });
+const pending = active({ status: "pending", started_at: null });
 const error = (status: number, code?: ErrorCode) => () => Response.json({ error: "…", code }, { status });
-const UNAUTHORIZED = error(401, "unauthorized");
-const FORBIDDEN = error(403, "forbidden");
-const FAILED = error(500, "internal_error");
+const unauthorized = error(401, "unauthorized");
+const forbidden = error(403, "forbidden");
+const failed = error(500, "internal_error");
+const never: Answer = (signal) =>
+  new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 
-/** What the client reads of a browser tab: whether it is visible. */
+/** What the client reads of a browser tab. */
 class Tab extends EventTarget {
   visibilityState = "visible";
   show(visible: boolean) {
@@ -33,626 +40,358 @@ class Tab extends EventTarget {
   }
 }
 
-interface Watch {
-  /** Lets fake time pass, in milliseconds. */
-  pass(ms: number): Promise<void>;
-  /** When each poll left, in milliseconds since the start. */
-  polls: number[];
-  /** The Authorization header of each poll. */
-  tokens: (string | null)[];
-  statuses: SyncStatus[];
-  problems: SyncStatusProblem[];
-  refreshes: number;
-  mostInFlight: number;
-  ended: boolean;
-  tab: Tab;
-  /** How many timers are set. */
-  timers(): number;
-  /** How many listeners the tab and the signal have. */
-  listeners(): number;
-  /** What `reportError` was called with. */
-  reported: unknown[];
-  /** What the front end does in `onStatus` and in `onError`. */
-  whenTold?(): void;
-  whenFailed?(): void;
-  abort(): void;
-  pollNow: SyncStatusWatch["pollNow"];
-  /** What `Math.random` gives from now on. */
-  chance: number;
+/** A watch, and what it did. The service gives its answers in turn, and repeats the last one. Time is in seconds. */
+class Watch {
+  polls: number[] = [];
+  tokens: (string | null)[] = [];
+  /** For each question for a token, whether it was to be a fresh one. */
+  asked: boolean[] = [];
+  statuses: SyncStatus[] = [];
+  problems: SyncStatusProblem[] = [];
+  mostInFlight = 0;
+  ended = false;
+  tab = new Tab();
+  /** What the page does when it gets a status or a problem. */
+  whenCalled = () => {};
+  /** What `Math.random` gives. */
+  chance = 0.5;
+  #controller = new AbortController();
+  abort = () => this.#controller.abort();
+  pollNow = () => {};
+
+  constructor(readonly clock: Clock, readonly answers: Answer[], readonly getToken: GetToken) {}
+
+  async run(check: (watch: Watch) => Promise<void>): Promise<void> {
+    const { fetch, document } = globalThis;
+    let inFlight = 0;
+    Math.random = () => this.chance;
+    Object.assign(globalThis, {
+      document: this.tab,
+      fetch: async (_url: string, init: { headers: Record<string, string>; signal: AbortSignal }) => {
+        // The clock sets what is due at once a millisecond later.
+        this.polls.push(Math.floor((Date.now() - START) / 10) / 100);
+        this.tokens.push(init.headers.Authorization ?? null);
+        this.mostInFlight = Math.max(this.mostInFlight, ++inFlight);
+        const answer = this.answers[Math.min(this.polls.length, this.answers.length) - 1] ?? failed;
+        return await Promise.resolve(answer(init.signal)).finally(() => inFlight--);
+      },
+    });
+    const { ended, pollNow } = watchSyncStatus({
+      url: URL_OF_FUNCTION,
+      getAccessToken: async ({ refresh }) => {
+        this.asked.push(refresh);
+        return await this.getToken(refresh);
+      },
+      signal: this.#controller.signal,
+      onStatus: (status) => {
+        this.statuses.push(status);
+        this.whenCalled();
+      },
+      onError: (problem) => {
+        this.problems.push(problem);
+        this.whenCalled();
+      },
+    });
+    this.pollNow = pollNow;
+    const over = ended.then(() => this.ended = true);
+    try {
+      await this.pass(0);
+      await check(this);
+    } finally {
+      this.abort();
+      await over;
+      Object.assign(globalThis, { fetch, document });
+    }
+  }
+
+  async pass(seconds: number): Promise<void> {
+    await this.clock.tickAsync(seconds * 1_000);
+  }
+
+  /** The waits that were reported with `unreachable`. */
+  retries(): number[] {
+    return this.problems.map((problem) => problem.kind === "unreachable" ? problem.retryInMs / 1_000 : NaN);
+  }
 }
 
-/** Counts the listeners of a target from now on. */
-function countListeners(target: EventTarget): () => number {
-  const listeners = new Set<unknown>();
-  const { addEventListener, removeEventListener } = target;
-  target.addEventListener = (type: string, listener: EventListener) => {
-    listeners.add(listener);
-    addEventListener.call(target, type, listener);
-  };
-  target.removeEventListener = (type: string, listener: EventListener) => {
-    listeners.delete(listener);
-    removeEventListener.call(target, type, listener);
-  };
-  return () => listeners.size;
-}
+type GetToken = (refresh: boolean) => string | null | Promise<string | null>;
 
-/** Runs a test on fake time. The service gives its answers in turn, and repeats the last one. */
 function watching(
   sentence: string,
-  answers: ((signal: AbortSignal) => Response | Promise<Response>)[],
+  answers: Answer[],
   check: (watch: Watch) => Promise<void>,
-  tokenOf: (refresh: boolean) => string | null | Promise<string | null> = (refresh) =>
-    refresh ? "fresh token" : "token",
+  getToken: GetToken = (refresh) => refresh ? "fresh token" : "token",
 ): void {
-  test(`watchSyncStatus ${sentence}`, async () => {
-    const clock = FakeTimers.install({
-      now: START,
-      toFake: ["setTimeout", "clearTimeout", "Date", "performance"],
-    });
-    const { fetch, document, reportError } = globalThis;
-    const { random } = Math;
-    const { any, timeout } = AbortSignal;
-    const controller = new AbortController();
-    const tab = new Tab();
-    const counts = [countListeners(tab), countListeners(controller.signal)];
-    let inFlight = 0;
-    const watch: Watch = {
-      pass: (ms) => clock.tickAsync(ms).then(() => {}),
-      polls: [],
-      tokens: [],
-      statuses: [],
-      problems: [],
-      refreshes: 0,
-      mostInFlight: 0,
-      ended: false,
-      tab,
-      listeners: () => counts.reduce((sum, count) => sum + count(), 0),
-      reported: [],
-      timers: () => clock.countTimers(),
-      abort: () => controller.abort(),
-      pollNow: () => started.pollNow(),
-      chance: 0.5,
-    };
-    Math.random = () => watch.chance;
-    // Some browsers in use lack these.
-    Object.assign(AbortSignal, { any: undefined, timeout: undefined });
-    Object.assign(globalThis, {
-      document: tab,
-      reportError: (error: unknown) => watch.reported.push(error),
-      async fetch(_url: string, init: { headers: Record<string, string>; signal: AbortSignal }) {
-        watch.polls.push(Date.now() - START);
-        watch.tokens.push(init.headers.Authorization ?? null);
-        watch.mostInFlight = Math.max(watch.mostInFlight, ++inFlight);
-        try {
-          return await answers[Math.min(watch.polls.length, answers.length) - 1]?.(init.signal);
-        } finally {
-          inFlight--;
-        }
-      },
-    });
-    const started = watchSyncStatus({
-      url: "https://project.test/functions/v1/get-sync-status",
-      getAccessToken: ({ refresh }) =>
-        new Promise((resolve) => {
-          if (refresh) watch.refreshes++;
-          resolve(tokenOf(refresh));
-        }),
-      signal: controller.signal,
-      onStatus(status) {
-        watch.statuses.push(status);
-        watch.whenTold?.();
-      },
-      onError(problem) {
-        watch.problems.push(problem);
-        watch.whenFailed?.();
-      },
-    });
-    const over = started.ended.then(() => watch.ended = true);
-    try {
-      await watch.pass(0);
-      await check(watch);
-    } finally {
-      controller.abort();
-      await clock.tickAsync(0);
-      await over;
-      clock.uninstall();
-      Math.random = random;
-      Object.assign(globalThis, { fetch, document, reportError });
-      Object.assign(AbortSignal, { any, timeout });
-    }
+  test(`watchSyncStatus ${sentence}`, () =>
+    onFakeClock(START, (clock) => new Watch(clock, answers, getToken).run(check)));
+}
+
+const since = (started_at: string) => active({ started_at });
+for (
+  const [often, answers, due] of [
+    ["every 2 s while a job is active", [active()], [0, 2, 4, 6]],
+    ["every 6 s for a job of ten minutes", [since("2025-03-15T09:50:00Z"), active()], [0, 6, 8]],
+    ["every 15 s for a job of a day", [since("2025-03-14T10:00:00Z"), active()], [0, 15, 17]],
+    ["every 2 s for a job with an unreadable start", [since("yesterday")], [0, 2, 4]],
+    ["every 30 s while no job is active", [idle], [0, 30, 60]],
+  ] as const
+) {
+  watching(`polls ${often}`, [...answers], async (watch) => {
+    await watch.pass(due.at(-1) ?? 0);
+    assert.deepEqual(watch.polls, due);
+    assert.equal(watch.tokens[0], "Bearer token");
   });
 }
 
-watching("polls every 2 s while a job is active", [ok(ACTIVE)], async (watch) => {
-  await watch.pass(6_000);
-  assert.deepEqual(watch.polls, [0, 2_000, 4_000, 6_000]);
-  assert.deepEqual(watch.statuses[0], ACTIVE);
-  assert.equal(watch.tokens[0], "Bearer token");
-});
-
+let runs = false;
+const startsLate = () => (runs ? active({ started_at: new Date().toISOString() }) : pending)();
 watching(
-  "polls every 6 s for a job of ten minutes, and every 15 s for a job of a day",
-  [
-    ok({ active: true, job: { ...job, started_at: "2025-03-15T09:50:00Z" } }),
-    ok({
-      active: true,
-      job: { ...job, started_at: "2025-03-14T10:00:00Z" },
-    }),
-  ],
+  "polls a pending job at most 4,000 times in 8 hours, often at first and once it runs",
+  [startsLate],
   async (watch) => {
-    await watch.pass(21_000);
-    assert.deepEqual(watch.polls, [0, 6_000, 21_000]);
+    await watch.pass(8 * 3_600);
+    assert.deepEqual(watch.polls.slice(0, 3), [0, 2, 4]);
+    assert(watch.polls.length <= 4_000, `${watch.polls.length}`);
+    runs = true;
+    await watch.pass(18);
+    const [last = 0, before = 0] = watch.polls.toReversed();
+    assert.equal(last - before, 2);
   },
 );
 
-watching("polls every 30 s while no job is active", [ok(IDLE)], async (watch) => {
-  await watch.pass(60_000);
-  assert.deepEqual(watch.polls, [0, 30_000, 60_000]);
-});
-
-watching(
-  "does not poll in a hidden tab, and polls at once when the tab is shown",
-  [ok(ACTIVE)],
-  async (watch) => {
-    await watch.pass(1_000);
-    watch.tab.show(false);
-    await watch.pass(600_000);
-    assert.deepEqual(watch.polls, [0]);
-    watch.tab.show(true);
-    await watch.pass(0);
-    assert.deepEqual(watch.polls, [0, 601_000]);
-  },
-);
-
-watching("polls at once when the tab is shown again while no job is active", [ok(IDLE)], async (watch) => {
-  watch.tab.show(false);
-  await watch.pass(5_000);
-  watch.tab.show(true);
-  await watch.pass(0);
-  assert.deepEqual(watch.polls, [0, 5_000]);
-});
-
-for (
-  const [what, fails] of [
-    ["a 500", FAILED],
-    ["a network error", () => Promise.reject(new TypeError("network"))],
-    ["an answer that is not JSON", () => new Response("<html>", { status: 200 })],
-    ["a 404 of a function that is not deployed", error(404)],
-    ["a 401 of a gateway", error(401)],
-    ["a 403 of a firewall", () => new Response("<html>", { status: 403 })],
-    ["a JSON null", () => Response.json(null)],
-    ["a captive portal's JSON", () => Response.json({ active: false })],
-    ["an active status without a job", () => Response.json({ active: true, job: null })],
-    [
-      "an unauthorized that is no 401",
-      () => Response.json({ error: "…", code: "unauthorized" }, { status: 511 }),
-    ],
-    ["a firewall's forbidden", () => Response.json({ code: "forbidden" }, { status: 403 })],
-    ["a status in a 502", () => Response.json(ACTIVE, { status: 502 })],
-  ] as const
-) {
-  watching(
-    `reports unreachable for ${what}, retries with growing delays, and keeps the last status`,
-    [ok(ACTIVE), fails, fails, fails, ok(IDLE)],
-    async (watch) => {
-      await watch.pass(2_000);
-      const waits: number[] = [];
-      for (let failures = 0; failures < 3; failures++) {
-        const problem = watch.problems[failures];
-        assert(problem?.kind === "unreachable");
-        assert.equal(watch.statuses.length, 1, "nothing was said of the status");
-        waits.push(problem.retryInMs);
-        await watch.pass(problem.retryInMs);
-      }
-      assert.deepEqual(waits, [6_000, 24_000, 45_000]);
-      assert.deepEqual(watch.statuses.at(-1), IDLE);
-      assert.equal(watch.ended, false);
-    },
-  );
-}
-
-const retries = ({ problems }: Watch) =>
-  problems.map((problem) => problem.kind === "unreachable" ? problem.retryInMs : NaN);
-
-watching("shortens a delay after a failure by a random part of up to a half", [FAILED], async (watch) => {
-  for (const chance of [0, 0.999]) {
-    watch.chance = chance;
-    await watch.pass(600_000);
-  }
-  assert.equal(Math.max(...retries(watch)), 60_000);
-  assert.equal(Math.round(Math.min(...retries(watch).slice(-3)) / 100), 300);
-});
-
-watching(
-  "waits longer than usual after a first failure, also while no job is active",
-  [ok(IDLE), FAILED, FAILED],
-  async (watch) => {
-    watch.chance = 0.999;
-    await watch.pass(120_000);
-    assert(retries(watch).length >= 2);
-    for (const wait of retries(watch)) assert(wait > 30_000, `${wait}`);
-  },
-);
-
-watching(
-  "resets its delays after a success",
-  [FAILED, FAILED, FAILED, ok(ACTIVE), FAILED],
-  async (watch) => {
-    await watch.pass(78_000);
-    assert.deepEqual(retries(watch), [6_000, 24_000, 45_000, 6_000]);
-  },
-);
-
-watching("makes each ordinary delay longer or shorter by up to a random fifth", [ok(IDLE)], async (watch) => {
-  await watch.pass(0);
+watching("makes each ordinary wait longer or shorter by up to a random fifth", [idle], async (watch) => {
   watch.chance = 0;
-  await watch.pass(30_000);
+  await watch.pass(30);
   watch.chance = 1;
-  await watch.pass(24_000 + 36_000);
-  assert.deepEqual(watch.polls, [0, 30_000, 54_000, 90_000]);
+  await watch.pass(24 + 36);
+  assert.deepEqual(watch.polls, [0, 30, 54, 90]);
 });
 
-watching("polls at once on pollNow", [ok(IDLE)], async (watch) => {
-  await watch.pass(5_000);
-  watch.pollNow();
-  await watch.pass(0);
-  assert.deepEqual(watch.polls, [0, 5_000]);
-  await watch.pass(30_000);
-  assert.deepEqual(watch.polls, [0, 5_000, 35_000], "and then goes on as before");
-});
-
-watching("polls at once on pollNow after a failure", [FAILED], async (watch) => {
-  await watch.pass(3_000);
-  watch.pollNow();
-  await watch.pass(0);
-  assert.deepEqual(watch.polls, [0, 3_000]);
-});
-
-watching(
-  "polls once for several calls of pollNow, at the earliest 2 s after the last poll",
-  [ok(IDLE)],
-  async (watch) => {
-    for (let i = 0; i < 100; i++) {
-      watch.pollNow();
-      await watch.pass(100);
-    }
-    assert.deepEqual(watch.polls, [0, 2_000, 4_000, 6_000, 8_000, 10_000]);
-  },
-);
-
-watching(
-  "polls once more after a poll during which pollNow was called, and never two at a time",
-  [
-    () => new Promise((resolve) => setTimeout(() => resolve(Response.json(IDLE)), 9_000)),
-    ok(ACTIVE),
-    ok(IDLE),
-  ],
-  async (watch) => {
-    await watch.pass(1_000);
-    watch.pollNow();
-    watch.pollNow();
-    await watch.pass(20_000);
-    assert.deepEqual(watch.polls, [0, 9_000, 11_000]);
-    assert.equal(watch.mostInFlight, 1);
-  },
-);
-
-watching("polls when the tab is shown after pollNow in a hidden tab", [ok(IDLE)], async (watch) => {
+watching("does not poll in a hidden tab, and polls at once when it is shown", [idle], async (watch) => {
+  await watch.pass(5);
   watch.tab.show(false);
-  await watch.pass(5_000);
   watch.pollNow();
-  await watch.pass(5_000);
+  await watch.pass(600);
   assert.deepEqual(watch.polls, [0]);
   watch.tab.show(true);
   await watch.pass(0);
-  assert.deepEqual(watch.polls, [0, 10_000]);
+  assert.deepEqual(watch.polls, [0, 605]);
 });
 
-watching("ignores pollNow after the end", [FORBIDDEN], async (watch) => {
-  await watch.pass(1_000);
-  watch.pollNow();
-  await watch.pass(60_000);
-  assert.equal(watch.polls.length, 1);
+watching("polls within 4 s when the network has returned, at a random moment", [failed], async (watch) => {
+  await watch.pass(6);
+  dispatchEvent(new Event("online"));
+  await watch.pass(2);
+  assert.deepEqual(watch.polls, [0, 6, 8]);
+  watch.chance = 0.999;
+  await watch.pass(5);
+  dispatchEvent(new Event("online"));
+  await watch.pass(4);
+  assert.deepEqual(watch.polls.slice(3), [16.99]);
 });
 
-watching(
-  "polls at most every 2 s in a tab that is hidden and shown repeatedly",
-  [ok(ACTIVE)],
-  async (watch) => {
-    for (let i = 0; i < 1_000; i++) {
-      watch.tab.show(i % 2 === 1);
-      await watch.pass(10);
+for (
+  const [what, fails] of Object.entries<Answer>({
+    "a 500": failed,
+    "a network error": () => Promise.reject(new TypeError("network")),
+    "an answer that is not JSON": () => new Response("<html>", { status: 200 }),
+    "a 404 of a function that is not deployed": error(404),
+    "a 401 of a gateway": error(401),
+    "a 403 of a firewall": () => new Response("<html>", { status: 403 }),
+    "a JSON null": () => Response.json(null),
+    "a captive portal's JSON": () => Response.json({ login: true }),
+    "an unauthorized that is no 401": error(511, "unauthorized"),
+    "a firewall's forbidden": () => Response.json({ code: "forbidden" }, { status: 403 }),
+    "a status in a 502": () => Response.json(IDLE, { status: 502 }),
+    "no answer within 15 s": never,
+  })
+) {
+  const answers = [active(), fails, fails, fails, idle, fails];
+  watching(`reports unreachable for ${what}, waits longer each time, and goes on`, answers, async (watch) => {
+    const untilAnswer = fails === never ? 15 : 0;
+    await watch.pass(2);
+    for (let failures = 1; failures <= 3; failures++) {
+      await watch.pass(untilAnswer);
+      assert.equal(watch.problems.length, failures);
+      assert.equal(watch.statuses.length, 1, "nothing was said of the status");
+      await watch.pass(watch.retries().at(-1) ?? NaN);
     }
-    assert.deepEqual(watch.polls, [0, 2_000, 4_000, 6_000, 8_000, 10_000]);
+    assert.deepEqual(watch.statuses.at(-1), IDLE);
+    await watch.pass(30 + untilAnswer);
+    assert.deepEqual(watch.retries(), [6, 24, 45, 45]);
+    assert.equal(watch.mostInFlight, 1);
+  });
+}
+
+watching("shortens a wait after a failure by a random part of up to a half", [failed], async (watch) => {
+  await watch.pass(120);
+  for (const [chance, wait] of [[0, 60], [0.999, 30]] as const) {
+    watch.chance = chance;
+    await watch.pass(120);
+    assert.equal(Math.round(watch.retries().at(-1) ?? NaN), wait);
+  }
+});
+
+let outages = 20;
+const afterOutages = () => {
+  if (outages-- > 0) throw new TypeError("Auth is out of reach");
+  return "token";
+};
+watching(
+  "asks again within 15 s if there is no token, and polls nothing meanwhile",
+  [idle],
+  async (watch) => {
+    watch.chance = 0;
+    await watch.pass(6 + 19 * 15);
+    assert.deepEqual(watch.retries(), [6, ...Array(19).fill(15)]);
+    assert.deepEqual(watch.polls, [6 + 19 * 15]);
   },
+  afterOutages,
 );
 
-let asked = 0;
-watching(
-  "a token that comes late counts for one poll, also where the next wait for it is under way",
-  [ok(IDLE)],
-  async (watch) => {
-    await watch.pass(60_000);
-    assert.deepEqual(watch.polls, [25_000, 55_000]);
-  },
-  () => asked++ ? "token" : new Promise((resolve) => setTimeout(() => resolve("token"), 25_000)),
-);
+const neverSettles = () => new Promise<never>(() => {});
+watching("reports unreachable if there is no token after 15 s", [idle], async (watch) => {
+  await watch.pass(15);
+  assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable"]);
+}, neverSettles);
 
-watching(
-  "a fresh token that comes late is used, and no other is asked for",
-  [UNAUTHORIZED, ok(ACTIVE)],
-  async (watch) => {
-    await watch.pass(20_000);
-    assert.equal(watch.refreshes, 1);
-    assert.equal(watch.polls[1], 16_000);
-  },
-  (refresh) => refresh ? new Promise((resolve) => setTimeout(() => resolve("token"), 16_000)) : "token",
-);
-
-const late = Promise.withResolvers<string>();
-watching(
-  "polls as soon as a late token arrives",
-  [ok(ACTIVE)],
-  async (watch) => {
-    await watch.pass(100_000);
-    assert.deepEqual(watch.polls, []);
-    late.resolve("token");
+watching("polls at once on pollNow, after a failure too", [idle, failed], async (watch) => {
+  for (let polls = 2; polls < 5; polls++) {
+    await watch.pass(3);
+    watch.pollNow();
     await watch.pass(0);
-    assert.deepEqual(watch.polls, [100_000]);
-  },
-  () => late.promise,
-);
-
-watching(
-  "refreshes the token once on a 401 and goes on",
-  [ok(ACTIVE), UNAUTHORIZED, ok(ACTIVE)],
-  async (watch) => {
-    await watch.pass(2_000);
-    assert.deepEqual(watch.tokens, ["Bearer token", "Bearer token", "Bearer fresh token"]);
-    assert.deepEqual(watch.polls, [0, 2_000, 2_000]);
-    assert.deepEqual(watch.problems, []);
-  },
-);
-
-watching(
-  "refreshes again when a later token is refused",
-  [UNAUTHORIZED, ok(ACTIVE), UNAUTHORIZED, ok(ACTIVE)],
-  async (watch) => {
-    await watch.pass(2_000);
-    assert.equal(watch.refreshes, 2);
-    assert.equal(watch.statuses.length, 2);
-    assert.deepEqual(watch.problems, []);
-  },
-);
-
-watching("reports signed_out and stops on a second 401", [UNAUTHORIZED], async (watch) => {
-  await watch.pass(600_000);
-  assert.equal(watch.refreshes, 1);
-  assert.equal(watch.polls.length, 2);
-  assert.deepEqual(watch.problems, [{ kind: "signed_out" }]);
-  assert.equal(watch.ended, true);
+    assert.equal(watch.polls.length, polls);
+  }
 });
 
-watching(
-  "refreshes once more before it reports signed_out where an outage falls between two 401s",
-  [UNAUTHORIZED, FAILED, UNAUTHORIZED],
-  async (watch) => {
-    await watch.pass(600_000);
-    assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable", "signed_out"]);
-    assert.equal(watch.refreshes, 2);
-  },
-  () => "token",
-);
-
-watching(
-  "polls a job with an unreadable start as one that has just begun",
-  [ok({ active: true, job: { ...job, started_at: "yesterday" } })],
-  async (watch) => {
-    await watch.pass(4_000);
-    assert.deepEqual(watch.polls, [0, 2_000, 4_000]);
-  },
-);
-
-let outages = 2;
-watching(
-  "retries a refresh that fails because Auth is unreachable, and does not report signed_out",
-  [UNAUTHORIZED, ok(ACTIVE)],
-  async (watch) => {
-    await watch.pass(31_000);
-    assert.deepEqual(retries(watch), [6_000, 24_000]);
-    assert.equal(watch.refreshes, 3);
-    assert.equal(watch.tokens[1], "Bearer fresh token");
-  },
-  (refresh) => {
-    if (refresh && outages-- > 0) throw new TypeError("Auth is out of reach");
-    return refresh ? "fresh token" : "token";
-  },
-);
-
-watching("reports signed_out after one refresh and without a poll where nobody is signed in", [
-  ok(ACTIVE),
-], async (watch) => {
-  await watch.pass(0);
-  assert.deepEqual(watch.polls, []);
-  assert.equal(watch.refreshes, 1);
-  assert.deepEqual(watch.problems, [{ kind: "signed_out" }]);
-}, () => null);
-
-watching("reports forbidden and stops on a 403", [FORBIDDEN], async (watch) => {
-  await watch.pass(600_000);
-  assert.equal(watch.polls.length, 1);
-  assert.deepEqual(watch.problems, [{ kind: "forbidden" }]);
-  assert.equal(watch.ended, true);
+watching("polls every 2 s at most, whoever asks for it", [idle], async (watch) => {
+  for (let i = 0; i < 100; i++) {
+    watch.pollNow();
+    watch.tab.show(i % 2 === 0);
+    await watch.pass(0.1);
+  }
+  assert.deepEqual(watch.polls, [0, 2, 4, 6, 8]);
 });
 
+const slow = () => new Promise<Response>((resolve) => setTimeout(() => resolve(Response.json(IDLE)), 9_000));
 watching(
-  "never has two polls in flight with a slow service and a busy tab",
-  [() => new Promise((resolve) => setTimeout(() => resolve(Response.json(ACTIVE)), 9_000))],
+  "polls once more if pollNow was called during a poll, then as before",
+  [slow, idle],
   async (watch) => {
-    for (let i = 0; i < 30; i++) {
-      watch.tab.show(i % 2 === 0);
-      await watch.pass(1_000);
-    }
-    assert(watch.polls.length >= 2);
+    await watch.pass(1);
+    watch.pollNow();
+    watch.pollNow();
+    watch.tab.show(true);
+    await watch.pass(39);
+    assert.deepEqual(watch.polls, [0, 9, 39]);
     assert.equal(watch.mostInFlight, 1);
   },
 );
 
-watching(
-  "ends on abort between two polls, and leaves no timer",
-  [ok(ACTIVE)],
-  async (watch) => {
-    await watch.pass(1_000);
-    assert.equal(watch.timers(), 1);
-    watch.abort();
-    await watch.pass(0);
-    assert.equal(watch.timers(), 0);
-    await watch.pass(600_000);
-    assert.equal(watch.polls.length, 1);
-    assert.equal(watch.ended, true);
-  },
-);
-
-watching("ends on abort inside onStatus", [ok(IDLE)], async (watch) => {
-  watch.whenTold = watch.abort;
-  await watch.pass(30_000);
-  assert.equal(watch.statuses.length, 2);
-  assert.equal(watch.ended, true);
-});
-
-watching(
-  "cancels the running poll on abort, and reports no problem",
-  [(signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)))],
-  async (watch) => {
-    watch.abort();
-    await watch.pass(0);
-    assert.equal(watch.ended, true);
-    assert.deepEqual(watch.problems, []);
-  },
-);
-
-watching("ends on abort in a hidden tab", [ok(ACTIVE)], async (watch) => {
-  watch.tab.show(false);
-  await watch.pass(10_000);
-  watch.abort();
-  await watch.pass(0);
-  assert.equal(watch.ended, true);
-});
-
-const never = () => new Promise<never>(() => {});
-
-watching("ends on abort while it waits for a token", [ok(ACTIVE)], async (watch) => {
-  watch.abort();
-  await watch.pass(0);
-  assert.equal(watch.ended, true);
+const refusedTwice = [active(), unauthorized, active(), unauthorized, active()];
+watching("refreshes the token on each 401 and polls at once", refusedTwice, async (watch) => {
+  await watch.pass(4);
+  const [old, fresh] = ["Bearer token", "Bearer fresh token"];
+  assert.deepEqual(watch.tokens, [old, old, fresh, old, fresh]);
+  assert.deepEqual(watch.polls, [0, 2, 2, 4, 4]);
   assert.deepEqual(watch.problems, []);
-}, never);
-
-let calls = 0;
-watching(
-  "reports unreachable where getAccessToken never settles, and calls it once",
-  [ok(ACTIVE)],
-  async (watch) => {
-    await watch.pass(600_000);
-    assert(watch.problems.length > 5);
-    assert(watch.problems.every(({ kind }) => kind === "unreachable"));
-    assert.deepEqual(watch.polls, []);
-    assert.equal(calls, 1);
-  },
-  () => {
-    calls++;
-    return never();
-  },
-);
-
-watching("reports unreachable where the service never answers", [
-  (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
-  ok(ACTIVE),
-], async (watch) => {
-  await watch.pass(22_000);
-  assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable"]);
-  assert(watch.polls.length >= 2);
-  assert.equal(watch.mostInFlight, 1);
 });
 
-watching("passes what onStatus throws to reportError, and goes on", [ok(ACTIVE)], async (watch) => {
+const ends = [
+  ["signed_out if a fresh token is refused too", "signed_out", unauthorized, 2, () => "token"],
+  ["signed_out without a poll if nobody is signed in", "signed_out", idle, 0, () => null],
+  ["forbidden on a 403", "forbidden", forbidden, 1, () => "token"],
+] as const;
+for (const [sentence, kind, answer, polls, getToken] of ends) {
+  watching(`ends and reports ${sentence}`, [answer], async (watch) => {
+    watch.pollNow();
+    await watch.pass(600);
+    assert.deepEqual(watch.problems, [{ kind }]);
+    assert.equal(watch.polls.length, polls);
+    assert.equal(watch.ended, true);
+    assert.equal(watch.clock.countTimers(), 0);
+  }, getToken);
+}
+
+const outageOfRefresh: GetToken = (refresh) => {
+  if (refresh) throw new TypeError("Auth is out of reach");
+  return "token";
+};
+watching("goes on if a refused token cannot be refreshed for now", [unauthorized], async (watch) => {
+  await watch.pass(600);
+  assert(watch.problems.length > 10);
+  assert(watch.problems.every(({ kind }) => kind === "unreachable"));
+}, outageOfRefresh);
+
+const moments: [string, Answer, GetToken, (watch: Watch) => void][] = [
+  ["between two polls", idle, () => "token", (watch) => watch.abort()],
+  ["during a poll", never, () => "token", (watch) => watch.abort()],
+  ["while it waits for a token", idle, neverSettles, (watch) => watch.abort()],
+  ["inside onStatus", idle, () => "token", (watch) => {
+    watch.whenCalled = watch.abort;
+    watch.pollNow();
+  }],
+  ["in a hidden tab", idle, () => "token", (watch) => {
+    watch.tab.show(false);
+    watch.abort();
+  }],
+];
+for (const [when, answer, getToken, abort] of moments) {
+  watching(`ends on abort ${when}, reports nothing more, and leaves no timer`, [answer], async (watch) => {
+    await watch.pass(3);
+    abort(watch);
+    await watch.pass(0);
+    assert.equal(watch.ended, true);
+    const { length } = watch.polls;
+    watch.tab.show(true);
+    dispatchEvent(new Event("online"));
+    watch.pollNow();
+    await watch.pass(60);
+    assert.equal(watch.polls.length, length);
+    assert.equal(watch.clock.countTimers(), 0);
+    assert.deepEqual(watch.problems, []);
+  }, getToken);
+}
+
+watching("goes on after what the page's own functions throw", [active(), failed, active()], async (watch) => {
   const error = new Error("a mistake of the page");
-  watch.whenTold = () => {
+  watch.whenCalled = () => {
     throw error;
   };
-  await watch.pass(4_000);
-  assert.deepEqual(watch.polls, [0, 2_000, 4_000]);
-  assert.deepEqual(watch.reported, [error, error]);
+  const thrown: unknown[] = [];
+  const onRejection = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    thrown.push(event.reason);
+  };
+  addEventListener("unhandledrejection", onRejection);
+  await watch.pass(10);
+  removeEventListener("unhandledrejection", onRejection);
+  assert.deepEqual(watch.polls, [0, 2, 8, 10]);
+  assert.deepEqual(thrown, [error, error, error]);
 });
 
-watching(
-  "passes what onError throws to reportError, and goes on",
-  [ok(ACTIVE), FAILED, ok(ACTIVE)],
-  async (watch) => {
-    const error = new Error("a mistake of the page");
-    watch.whenFailed = () => {
-      throw error;
-    };
-    await watch.pass(10_000);
-    assert(watch.polls.length >= 3);
-    assert.deepEqual(watch.reported, [error]);
-  },
-);
-
-watching(
-  "leaves no listener and no timer after ten thousand polls",
-  [ok(ACTIVE), FAILED, ok(IDLE)],
-  async (watch) => {
-    await watch.pass(1_000);
-    const [listeners, timers] = [watch.listeners(), watch.timers()];
-    for (let i = 0; watch.polls.length < 10_000; i++) {
-      watch.tab.show(i % 3 > 0);
-      await watch.pass(15_000);
-      assert(watch.listeners() <= listeners, `${watch.listeners()} after ${watch.polls.length} polls`);
-    }
-    watch.tab.show(true);
-    await watch.pass(1_000);
-    assert.equal(watch.listeners(), listeners);
-    assert.equal(watch.timers(), timers);
-    watch.abort();
-    await watch.pass(0);
-    assert.equal(watch.listeners(), 0);
-    assert.equal(watch.timers(), 0);
-  },
-);
-
-const AT = Date.parse("2025-03-15T10:05:30Z");
-
-test("outlookOf gives the mean rate since the start, and the remaining time at that rate", () => {
-  assert.deepEqual(outlookOf(job, AT), { callsPerSecond: 2.5, secondsRemaining: 300, stalled: false });
+test("pollSyncStatus rejects once its signal is aborted", async () => {
+  const signal = AbortSignal.abort(new Error("enough"));
+  const getAccessToken = () => Promise.resolve("token");
+  await assert.rejects(pollSyncStatus({ url: URL_OF_FUNCTION, getAccessToken, signal }), /enough/);
 });
 
-test("outlookOf gives no remaining time while the total is unknown", () => {
-  assert.equal(outlookOf({ ...job, total_calls: null }, AT).secondsRemaining, null);
-});
+const AT = Date.parse("2025-03-15T10:05:00Z");
+const outlook = (changes: Partial<ActiveJob>, seconds = 0) =>
+  deriveOutlook({ ...job, ...changes }, AT + seconds * 1_000);
 
-test("outlookOf gives no rate before the first activity", () => {
+test("deriveOutlook gives the mean rate since the start, and the remaining time at that rate", () => {
+  assert.deepEqual(outlook({}), { callsPerSecond: 2.5, secondsRemaining: 300, stalled: false });
+  assert.equal(outlook({ total_calls: null }).secondsRemaining, null);
   for (const early of [{ last_activity_at: null }, { started_at: null }, { processed_calls: 0 }]) {
-    const { callsPerSecond, secondsRemaining } = outlookOf({ ...job, ...early }, AT);
+    const { callsPerSecond, secondsRemaining } = outlook(early);
     assert.deepEqual([callsPerSecond, secondsRemaining], [null, null]);
   }
 });
 
-test("outlookOf calls a job stalled two minutes after its last activity, or after its start where it had none", () => {
-  const after = (ms: number, changes = {}) =>
-    outlookOf({ ...job, ...changes }, Date.parse("2025-03-15T10:05:00Z") + ms).stalled;
-  assert.equal(after(120_000), false);
-  assert.equal(after(120_001), true);
-  assert.equal(after(0, { last_activity_at: null }), true);
-});
-
-test("outlookOf gives no remaining time for a stalled job", () => {
-  assert.equal(outlookOf(job, AT + 120_000).secondsRemaining, null);
-});
-
-test("outlookOf never calls a pending job stalled", () => {
-  for (const last_activity_at of [null, job.last_activity_at]) {
-    const pending: ActiveJob = { ...job, status: "pending", last_activity_at };
-    assert.equal(outlookOf(pending, AT + 86_400_000).stalled, false);
-  }
+test("deriveOutlook calls a running job stalled two minutes after its last activity, or its start", () => {
+  assert.equal(outlook({}, 120).stalled, false);
+  assert.deepEqual(outlook({}, 121), { callsPerSecond: 2.5, secondsRemaining: null, stalled: true });
+  assert.equal(outlook({ last_activity_at: null }, -60).stalled, true);
+  assert.equal(outlook({ status: "pending" }, 86_400).stalled, false);
 });

@@ -1,30 +1,36 @@
 "use client";
 
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 import { createClient } from "@supabase/supabase-js";
-import { accessTokenFrom, keepSession } from "../client/access_token.ts";
-import { useSyncStatus } from "../react/use_sync_status.ts";
+import { forgetSession, keepSession } from "../client/access_token";
+import { useSyncStatus } from "../react/use_sync_status";
 
 const project = "https://project-ref.supabase.co";
 const supabase = createClient(project, "publishable key", { global: { fetch: keepSession() } });
-const getAccessToken = accessTokenFrom(supabase.auth);
 
-/**
- * Shows the import of the user's agency. `userId` is that of supabase-js's session, null where there is none,
- * undefined until `onAuthStateChange` has told; `startImport` is yours.
- */
-export function Import(props: { userId: string | null | undefined; startImport: () => Promise<void> }) {
-  const { userId, startImport } = props;
-  const { status, outlook, problem, pollNow } = useSyncStatus({
-    url: `${project}/functions/v1/get-sync-status`,
-    userId,
-    getAccessToken,
-  });
-  // supabase-js keeps a session that ended elsewhere until its access token expires.
+/** The id of the signed-in user: null if nobody is signed in, undefined while that is not known. */
+function useUserId() {
+  const [userId, setUserId] = useState<string | null>();
+  useEffect(() => {
+    const { data: { subscription } } = supabase.auth.onAuthStateChange((event, session) => {
+      if (session || event === "SIGNED_OUT") return setUserId(session?.user.id ?? null);
+      // In an outage the first event has no session, although one is stored; a later event will have it.
+      void supabase.auth.getSession().then(({ error }) => error || setUserId((known) => known ?? null));
+    });
+    return () => subscription.unsubscribe();
+  }, []);
+  return userId;
+}
+
+/** Shows the import of the user's agency; `startImport` is yours. */
+export function Import({ startImport }: { startImport: () => Promise<void> }) {
+  const userId = useUserId();
+  const url = `${project}/functions/v1/get-sync-status`;
+  const { status, outlook, problem, pollNow } = useSyncStatus({ url, auth: supabase.auth, userId });
   const signedOut = problem?.kind === "signed_out";
   useEffect(() => {
-    if (signedOut) void supabase.auth.signOut({ scope: "local" });
-  }, [signedOut]);
+    if (signedOut && userId) void forgetSession(supabase.auth, userId);
+  }, [signedOut, userId]);
   if (userId === undefined) return <p>Loading …</p>;
   if (!userId || signedOut) return <p>Please sign in.</p>;
   if (problem?.kind === "forbidden") return <p>Your user belongs to no agency.</p>;

@@ -3,6 +3,9 @@ import type { ErrorBody, SyncStatus } from "../client/types.ts";
 
 /** Asks for the status of the signed-in user's agency. GET must be named: POST is the default. */
 export async function syncStatus(supabase: SupabaseClient): Promise<SyncStatus> {
+  // In an outage of Auth this has an error; `invoke` would send no token, and be answered with a 401.
+  const session = await supabase.auth.getSession();
+  if (session.error) throw session.error;
   const { data, error } = await supabase.functions.invoke<SyncStatus>("get-sync-status", { method: "GET" });
   if (data) return data;
   if (!(error instanceof FunctionsHttpError)) throw error;

@@ -190,7 +190,9 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
     dueAt = Math.min(dueAt, performance.now() + ms);
     clearTimeout(timer);
     if (polling || signal.aborted || tab?.visibilityState === "hidden") return;
-    timer = setTimeout(poll, Math.max(dueAt, leftAt + INTERVALS.hurry) - performance.now());
+    const left = Math.max(dueAt, leftAt + INTERVALS.hurry) - performance.now();
+    if (left > 0) timer = setTimeout(poll, left);
+    else void poll();
   }
   const pollNow = () => pollWithin(0);
 

@@ -1,26 +1,29 @@
 /**
- * The status of the signed-in user's agency as a hook of React: copy this folder
- * and `client` beside it into a front end. Depends on React alone, 19.2 or newer;
- * tried with 19.3.1.
+ * The status of the signed-in user's agency as a hook of React: copy this folder and `client` beside it into a
+ * front end. Depends on React alone, 18 or newer; tried with 19.3.1.
  *
  * @module
  */
 
 "use client";
 
-import { useCallback, useEffect, useEffectEvent, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { accessTokenFrom, type SupabaseAuth } from "../client/access_token";
 import type { SyncStatus } from "../client/types.ts";
 import {
+  deriveOutlook,
   type JobOutlook,
-  outlookOf,
   type SyncStatusProblem,
   type SyncStatusWatch,
   watchSyncStatus,
-  type WatchSyncStatusOptions,
-} from "../client/watch_sync_status.ts";
+} from "../client/watch_sync_status";
 
-/** What {@link useSyncStatus} needs. `url` and `userId` decide which watch runs: a change of either begins a new one. */
-export interface UseSyncStatusOptions extends Pick<WatchSyncStatusOptions, "url" | "getAccessToken"> {
+/** What {@link useSyncStatus} needs. A change of any of these begins a new watch. */
+export interface UseSyncStatusOptions {
+  /** The function's address, `https://<ref>.supabase.co/functions/v1/get-sync-status`. */
+  url: string;
+  /** `supabase.auth` of a client that was made with `keepSession`. */
+  auth: SupabaseAuth;
   /** Whose status; null while nobody is signed in, undefined while that is not known: then nothing is polled. */
   userId: string | null | undefined;
 }
@@ -31,13 +34,13 @@ interface Seen {
   status: SyncStatus | null;
   /** What the active job's numbers said of its future when they came; null while no job is active. */
   outlook: JobOutlook | null;
-  /** What went wrong since the last status; null where nothing did. */
+  /** What went wrong since the last status; null if nothing did. */
   problem: SyncStatusProblem | null;
 }
 
 /** What {@link useSyncStatus} gives. */
 export interface SyncStatusView extends Seen {
-  /** `pollNow` of the watch, or a new watch where the last one has ended by itself; always the same function. */
+  /** `pollNow` of the watch, or a new watch if the last one has ended by itself; always the same function. */
   pollNow: SyncStatusWatch["pollNow"];
 }
 
@@ -46,36 +49,22 @@ const NOTHING: Seen = { status: null, outlook: null, problem: null };
 /**
  * Watches from mount to unmount, and shows nothing of one user to the next.
  *
- * A change of `url` or `userId` ends the watch, begins the next, and empties what
- * is shown in the same render. `getAccessToken` may be another function at each
- * render: the watch goes on, and calls the last one. A watch that has ended by
- * itself, with `signed_out` or `forbidden`, begins again when `userId` changes,
- * by `pollNow`, or when the component is mounted anew. supabase-js keeps a session
- * while its access token has not expired, so after `signed_out` call
- * `supabase.auth.signOut({ scope: "local" })`: then the same user can sign in again.
+ * A change of `url` or `userId` ends the watch, begins the next, and empties what is shown in the same
+ * render. A watch that has ended by itself, with `signed_out` or `forbidden`, begins again when `userId`
+ * changes, by `pollNow`, or when the component is mounted anew. After `signed_out` call `forgetSession`:
+ * then the same user can sign in again.
  *
- * Each call is a watch of its own. Components that show the same status share
- * one: call the hook once above them, and hand down what it gives.
- *
- * ```tsx
- * const SyncStatusContext = createContext<SyncStatusView | null>(null);
- *
- * function SyncStatusProvider({ children, ...options }: UseSyncStatusOptions & { children: ReactNode }) {
- *   return <SyncStatusContext value={useSyncStatus(options)}>{children}</SyncStatusContext>;
- * }
- *
- * // In any component below it: const view = useContext(SyncStatusContext);
- * ```
+ * Each call is a watch of its own. Components that show the same status share one: call the hook once above
+ * them, and hand down what it gives by a context.
  */
-export function useSyncStatus({ url, userId, getAccessToken }: UseSyncStatusOptions): SyncStatusView {
+export function useSyncStatus({ url, auth, userId }: UseSyncStatusOptions): SyncStatusView {
   const [watches, setWatches] = useState(1);
   const [seen, setSeen] = useState({ ...NOTHING, url, userId });
   const isCurrent = seen.url === url && seen.userId === userId;
   // During the render: an effect would leave the user before on the screen until it ran.
   if (!isCurrent) setSeen({ ...NOTHING, url, userId });
 
-  const getLastAccessToken = useEffectEvent(getAccessToken);
-  const watch = useRef<SyncStatusWatch>(null);
+  const watch = useRef<SyncStatusWatch | null>(null);
   useEffect(() => {
     if (!userId) return;
     const show = (change: (seen: Seen) => Seen) =>
@@ -84,10 +73,10 @@ export function useSyncStatus({ url, userId, getAccessToken }: UseSyncStatusOpti
     const controller = new AbortController();
     const started = watchSyncStatus({
       url,
-      getAccessToken: (options) => getLastAccessToken(options),
+      getAccessToken: accessTokenFrom(auth, userId),
       signal: controller.signal,
       onStatus(status) {
-        const outlook = status.active ? outlookOf(status.job) : null;
+        const outlook = status.active ? deriveOutlook(status.job) : null;
         show(() => ({ status, outlook, problem: null }));
       },
       onError: (problem) =>
@@ -98,7 +87,7 @@ export function useSyncStatus({ url, userId, getAccessToken }: UseSyncStatusOpti
       if (watch.current === started) watch.current = null;
     });
     return () => controller.abort();
-  }, [url, userId, watches]);
+  }, [url, auth, userId, watches]);
 
   const pollNow = useCallback(() => {
     if (watch.current) watch.current.pollNow();

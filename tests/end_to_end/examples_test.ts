@@ -38,6 +38,22 @@ test("supabase_js.ts gives the status, and the stable code of an error", async (
   });
 });
 
+test("supabase_js.ts passes on Auth's error in an outage, and does not call it unauthorized", async () => {
+  const { data: { session } } = await fresh.auth.getSession();
+  const expired = createClient(project.url, project.publishableKey, {
+    auth: {
+      autoRefreshToken: false,
+      storage: {
+        getItem: () => JSON.stringify({ ...session, expires_at: 1 }),
+        setItem: () => {},
+        removeItem: () => {},
+      },
+    },
+    global: { fetch: () => Promise.resolve(new Response("{}", { status: 429 })) },
+  });
+  await assert.rejects(bySupabaseJs.syncStatus(expired), { name: "AuthApiError", status: 429 });
+});
+
 test("supabase-js gets the status with a region", async () => {
   const { data } = await fresh.functions.invoke("get-sync-status", {
     method: "GET",
@@ -53,16 +69,16 @@ test("fetch.ts gives the status, and the stable code of an error", async () => {
   await assert.rejects(ask("nonsense"), { message: "unauthorized" });
 });
 
-test("watch.ts shows the status and explains a problem, until it is aborted", async () => {
+test("watch.ts reports the status and a problem, until it is aborted", async () => {
   const controller = new AbortController();
   const { signal } = controller;
   const status = await new Promise((resolve, reject) =>
-    watch(fresh, project.url, { onStatus: resolve, onError: reject, signal })
+    watch(fresh, project.url, people.fresh.id, { onStatus: resolve, onError: reject, signal })
   );
   assert.deepEqual(status, NEVER);
   controller.abort();
   const problem = await new Promise((resolve, reject) =>
-    watch(nobody, project.url, {
+    watch(nobody, project.url, people.nobody.id, {
       onStatus: reject,
       onError: resolve,
       signal: new AbortController().signal,

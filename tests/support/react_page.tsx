@@ -1,84 +1,80 @@
 /**
- * The hook of examples/react on a page, under StrictMode: two components with one
- * watch. The tests change who is signed in, the token, and what is mounted.
+ * What is copied for React, on a page, under StrictMode. A test writes what is shown, and to whom: "hook ann".
  *
  * @module
  */
 
 /// <reference lib="dom" />
 
-import { createContext, StrictMode, useContext, useEffect, useState } from "react";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { Import } from "../../examples/call/react.tsx";
-import { type SyncStatusView, useSyncStatus } from "../../examples/react/use_sync_status.ts";
+import * as query from "../../examples/call/tanstack_query.ts";
+import type { SupabaseAuth } from "../../examples/client/access_token.ts";
+import type { SyncStatus } from "../../examples/client/types.ts";
+import { useSyncStatus } from "../../examples/react/use_sync_status.ts";
+
+const url = "/functions/v1/get-sync-status";
+let signedIn = "";
+const session = (access_token: string) =>
+  Promise.resolve({ data: { session: { access_token, user: { id: signedIn } } }, error: null });
+/** Like supabase-js's, with tokens that say whose they are. */
+const auth: SupabaseAuth = {
+  getSession: () => session(signedIn),
+  refreshSession: () => session(`${signedIn}, refreshed`),
+  signOut: () => Promise.resolve(),
+};
 
 function Page() {
-  const [userId, setUserId] = useState<string | null>(null);
-  const [token, setToken] = useState("token");
-  const [mounted, setMounted] = useState("nothing");
+  const [[what, userId = ""], setShown] = useState<string[]>([]);
+  const show = async (shown: string[]) => {
+    // As supabase-js reports it, after an answer: there React paints before it runs effects.
+    await fetch("/");
+    signedIn = shown[1] ?? "";
+    setShown(shown);
+  };
   return (
     <>
-      {/* As supabase-js tells it, after an answer: there React paints before it runs effects. */}
-      <Field label="User" set={(value) => fetch("/auth").then(() => setUserId(value || null))} />
-      <Field label="Token" set={setToken} />
-      <Field label="Mounted" set={setMounted} />
+      <input onChange={(event) => void show(event.target.value.split(" "))} />
       <main>
-        {mounted === "hook" && <Watched userId={userId} token={token} />}
-        {mounted === "example" && <Import userId={userId} startImport={() => Promise.resolve()} />}
+        {what === "hook" && <Watched userId={userId} />}
+        {what === "query" && <Fed userId={userId} />}
+        {what === "example" && <Import startImport={() => Promise.resolve()} />}
       </main>
     </>
   );
 }
 
-function Field({ label, set }: { label: string; set: (value: string) => void }) {
-  return (
-    <label>
-      {label} <input onChange={(event) => set(event.target.value)} />
-    </label>
-  );
-}
+const progressIn = (status: SyncStatus | null = null) =>
+  status?.active ? `${status.job.progress_percent} %` : status ? "no job" : "no status";
 
-const View = createContext<SyncStatusView | null>(null);
-
-function Watched({ userId, token }: { userId: string | null; token: string }) {
-  useEffect(() => {
-    document.title += " mounted";
-  }, []);
-  const view = useSyncStatus({
-    url: "/functions/v1/get-sync-status",
-    userId,
-    getAccessToken: ({ refresh }) => Promise.resolve(refresh ? "refreshed token" : token),
-  });
-  return (
-    <View value={view}>
-      <p>{userId ?? "nobody"}</p>
-      <Progress />
-      <Outlook />
-    </View>
-  );
-}
-
-function Progress() {
-  const status = useContext(View)?.status;
-  return <p>{status?.active ? `${status.job.progress_percent} %` : status ? "no job" : "no status"}</p>;
-}
-
-function Outlook() {
-  const view = useContext(View);
+function Watched({ userId }: { userId: string }) {
+  const { status, outlook, problem, pollNow } = useSyncStatus({ url, auth, userId });
   return (
     <>
-      <p>{view?.outlook ? `${view.outlook.callsPerSecond} calls per second` : "no outlook"}</p>
-      <p>{view?.problem?.kind ?? "no problem"}</p>
-      <button type="button" onClick={view?.pollNow}>Poll</button>
+      <p>{userId}: {progressIn(status)}</p>
+      <p>{outlook ? `${outlook.callsPerSecond} calls per second` : "no outlook"}</p>
+      <p>{problem?.kind ?? "no problem"}</p>
+      <button type="button" onClick={pollNow}>Poll</button>
     </>
   );
 }
 
-const root = document.getElementById("root");
-if (root) {
-  createRoot(root).render(
-    <StrictMode>
-      <Page />
-    </StrictMode>,
-  );
+function Fed({ userId }: { userId: string }) {
+  query.useSyncStatusFeed(url, auth, userId);
+  return [1, 2].map((each) => <Cached key={each} userId={userId} />);
 }
+
+function Cached({ userId }: { userId: string }) {
+  const { status, problem } = query.useSyncStatus(userId);
+  return <p>{progressIn(status)}, {problem?.kind ?? "no problem"}</p>;
+}
+
+const root = document.getElementById("root");
+const page = (
+  <QueryClientProvider client={new QueryClient()}>
+    <Page />
+  </QueryClientProvider>
+);
+if (root) createRoot(root).render(<StrictMode>{page}</StrictMode>);
