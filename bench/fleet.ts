@@ -66,6 +66,7 @@ function around(values: number[], trouble: Trouble) {
   };
 }
 
+const count = (value: number) => Math.round(value).toLocaleString("en");
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
 
 /** The rows of a scenario, one for each trouble, and what is promised of it. */
@@ -76,9 +77,9 @@ function judge(name: string, { pages, troubles }: Scenario, { demand, late }: Ou
     const polls = around(demand.polls, trouble);
     const refreshes = around(demand.refreshes, trouble);
     const { after60s, after90s } = late[i] ?? { after60s: NaN, after90s: NaN };
-    const what = `${pages} pages${name}: ${trouble.kind}, minute ${trouble.from} to ${trouble.to}`;
+    const what = `${count(pages)} pages${name}: ${trouble.kind}, minute ${trouble.from} to ${trouble.to}`;
     const rates = [polls.before, polls.inIt, polls.after, refreshes.inIt, refreshes.after];
-    rows.push([what, ...rates.map((rate) => rate.toFixed(0)), percent(1 - after60s), percent(1 - after90s)]);
+    rows.push([what, ...rates.map(count), percent(1 - after60s), percent(1 - after90s)]);
     goals.push(
       { what: `${what}: polls in it, times those before`, value: polls.inIt / polls.before, atMost: 1 },
       { what: `${what}: polls after it, times those before`, value: polls.after / polls.before, atMost: 1.5 },
@@ -115,7 +116,7 @@ const [polls, rest] = [perPage("polls"), perPage("rest")];
 const idle = rest - 2 * polls;
 const cores = ((polls - idle) * cpu.active + idle * cpu.idle) / 1e6;
 const rows = [1_000, 10_000, 100_000, Math.floor(1 / cores)].map((open) => [
-  ...[open, open * polls, open * idle, open * rest].map((value) => Math.round(value).toLocaleString("en")),
+  ...[open, open * polls, open * idle, open * rest].map(count),
   (open * cores).toFixed(2),
 ]);
 console.log(
