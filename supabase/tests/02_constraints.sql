@@ -31,18 +31,18 @@ select throws_ok(
   $$insert into public.historical_sync_jobs (agency_id, date_from, date_to)
     values ('a1000000-0000-4000-8000-00000000000f', '2025-01-01', '2025-02-01')$$,
   '23503', null, 'A job of an agency that does not exist is refused');
--- Instants that RFC 3339 cannot write would make every poll of the agency a 500.
+-- Instants that RFC 3339 cannot write, in whichever zone the database is, would make every poll of the agency a 500.
 select throws_ok(pg_temp.job('completed', ', ' || name, format(', %L', instant)), '23514', null, name || ' is not ' || instant)
 from   unnest(array['started_at', 'last_activity_at', 'created_at']) as name,
-       unnest(array['infinity', '-infinity', '10000-01-01T00:00:00Z', '0001-12-31T23:59:59Z BC']) as instant;
+       unnest(array['infinity', '-infinity', '9999-01-01T00:00:00Z', '0001-12-31T23:59:59.999999Z']) as instant;
 select throws_ok(
   format('insert into public.historical_sync_jobs (agency_id, date_from, date_to) values (%L, %L, %L)', pg_temp.id('One'), date_from, date_to),
   '23514', null, 'A period is not from ' || date_from || ' to ' || date_to)
-from   (values ('-infinity', '2025-02-01'), ('2025-01-01', 'infinity'), ('2025-01-01', '10000-01-01T00:00:00Z')) as period (date_from, date_to);
+from   (values ('-infinity', '2025-02-01'), ('2025-01-01', 'infinity'), ('2025-01-01', '9999-01-01T00:00:00Z'), ('0001-12-31T23:59:59.999999Z', '2025-02-01')) as period (date_from, date_to);
 select lives_ok(
   $$insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
-    values (pg_temp.id('One'), 'completed', '0001-01-01T00:00:00Z', '9999-12-31T23:59:59.999999Z')$$,
-  'A period may be all that RFC 3339 can write');
+    values (pg_temp.id('One'), 'completed', '0002-01-01T00:00:00Z', '9998-12-31T23:59:59.999999Z')$$,
+  'A period may be anything between');
 
 -- At most one active job per agency.
 select lives_ok(pg_temp.job('pending'), 'An agency has an active job');
@@ -64,8 +64,7 @@ select lives_ok(
   'An active job may end');
 select lives_ok(pg_temp.job('in_progress'), 'When it has ended, the next one may start');
 
--- One index answers each of the two queries; what they look like is part of the promise.
-select index_is_unique('public', 'historical_sync_jobs', 'historical_sync_jobs_active_idx', 'Active jobs are unique by index');
+-- One index answers each of the two queries.
 select is(
   replace(pg_get_indexdef('public.historical_sync_jobs_active_idx'::regclass), 'public.', ''),
   'CREATE UNIQUE INDEX historical_sync_jobs_active_idx ON historical_sync_jobs USING btree (agency_id) '
@@ -73,9 +72,8 @@ select is(
   'The index of active jobs holds pending and in-progress jobs by agency');
 select is(
   replace(pg_get_indexdef('public.historical_sync_jobs_recent_idx'::regclass), 'public.', ''),
-  'CREATE INDEX historical_sync_jobs_recent_idx ON historical_sync_jobs USING btree (agency_id, created_at DESC, id DESC) '
-  || 'WHERE (status = ANY (ARRAY[''completed''::sync_job_status, ''failed''::sync_job_status, ''cancelled''::sync_job_status]))',
-  'The index of finished jobs is in the order of the fallback query');
+  'CREATE INDEX historical_sync_jobs_recent_idx ON historical_sync_jobs USING btree (agency_id, created_at DESC, id DESC)',
+  'The index of an agency''s jobs is in the order of the fallback query, and not partial');
 
 select * from finish();
 rollback;

@@ -1,6 +1,6 @@
 -- The grants and policies that the endpoint relies on, for every API role.
 begin;
-select plan(29);
+select plan(28);
 \ir helpers.psql
 
 insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
@@ -25,10 +25,13 @@ select is(has_function_privilege('public', 'public.get_active_sync_job(uuid)', '
 select policies_are('public', 'historical_sync_jobs', array['Users read the jobs of their own agency'], 'historical_sync_jobs has one policy');
 select policy_cmd_is('public', 'historical_sync_jobs', 'Users read the jobs of their own agency', 'select', 'The policy on historical_sync_jobs is for reading');
 select policy_roles_are('public', 'historical_sync_jobs', 'Users read the jobs of their own agency', array['authenticated'], 'The policy on historical_sync_jobs is for authenticated');
-select is(relrowsecurity, true, 'Row-level security is on for ' || relname)
+select is(relrowsecurity, true, 'Row-level security is on for historical_sync_jobs')
 from   pg_class
-where  oid in ('public.users'::regclass, 'public.historical_sync_jobs'::regclass)
-order by relname;
+where  oid = 'public.historical_sync_jobs'::regclass;
+-- Without "select", a count over 100,000 jobs calls the helper 100,000 times.
+select matches(pg_get_expr(polqual, polrelid), '\( SELECT private\.current_agency_id\(\)', 'The policy calls its helper once per query')
+from   pg_policy
+where  polrelid = 'public.historical_sync_jobs'::regclass;
 
 -- A user of agency One.
 select pg_temp.sign_in('Ann');
@@ -38,7 +41,6 @@ select is_empty($$select * from public.historical_sync_jobs where agency_id = pg
 select throws_ok($$insert into public.historical_sync_jobs (agency_id, date_from, date_to) values (pg_temp.id('One'), now(), now())$$, '42501', null, 'A user makes no job');
 select throws_ok('update public.historical_sync_jobs set processed_calls = 1', '42501', null, 'A user changes no job');
 select throws_ok('delete from public.historical_sync_jobs', '42501', null, 'A user deletes no job');
-select throws_ok($$update public.users set agency_id = pg_temp.id('Two')$$, '42501', null, 'A user joins no other agency');
 
 -- A user without an agency.
 select pg_temp.sign_in('Cleo');

@@ -158,7 +158,7 @@ test("GET answers 403 if the authenticated user has no row in users", async () =
   try {
     assert.equal((await ask(nobody)).status, 403);
   } finally {
-    await project.sql("insert into public.users (id) values ($1)", [scene.nobody.id]);
+    await project.putIntoAgency(scene.nobody.id, null);
   }
 });
 

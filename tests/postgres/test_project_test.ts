@@ -6,10 +6,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import postgres from "postgres";
-import { databaseServer } from "../../local/database.ts";
 import { cleanEnvironment, pathOf } from "../../local/commands.ts";
+import { databaseServer } from "../../local/database.ts";
 import { JWT_SECRET, PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
-import { TEST_AGENCIES } from "../support/project.ts";
 import { leftOut, test, until } from "../support/helpers.ts";
 
 const LIMIT_MS = 300_000;
@@ -19,202 +18,133 @@ else leftOut("test:project", "DATABASE_URL names no PostgreSQL server");
 
 async function onServer(): Promise<void> {
   const stack = await startStack();
-  const sql = postgres(stack.databaseUrl ?? "", { max: 1, onnotice: () => {} });
+  const database = stack.databaseUrl ?? "";
+  const sql = postgres(database, { max: 1, onnotice: () => {} });
   Deno.test.afterAll(async () => {
     await sql.end({ timeout: 5 });
     await stack.stop();
   });
 
-  /** Every row of every table. */
-  const everything = async () => {
+  const readEverything = async () => {
     const tables = await sql<{ name: string }[]>`
-      select format('%I.%I', schemaname, tablename) as name
-      from   pg_tables
-      where  schemaname not in ('pg_catalog', 'information_schema')
-      order by name`;
-    const rows = new Map<string, unknown>();
-    for (const { name } of tables) {
-      rows.set(name, await sql.unsafe(`select to_jsonb(t) as row from ${name} as t order by 1`));
-    }
-    return rows;
+      select format('%I.%I', schemaname, tablename) as name from pg_tables
+      where  schemaname not in ('pg_catalog', 'information_schema') order by name`;
+    return await Promise.all(
+      tables.map(async (
+        { name },
+      ) => [name, await sql.unsafe(`select to_jsonb(t) from ${name} as t order by 1`)]),
+    );
   };
-
   const start = (changes: Record<string, string> = {}, ...args: string[]) => {
-    const child = spawn(Deno.execPath(), [
-      "run",
-      "--quiet",
-      "--allow-all",
-      `--preload=${pathOf("../../local/task_process.ts", import.meta.url)}`,
-      pathOf("../../scripts/test_project.ts", import.meta.url),
-      ...args,
-    ], {
+    const preload = `--preload=${pathOf("../../local/task_process.ts", import.meta.url)}`;
+    const script = pathOf("../../scripts/test_project.ts", import.meta.url);
+    const child = spawn(Deno.execPath(), ["run", "--quiet", "--allow-all", preload, script, ...args], {
       env: {
         ...cleanEnvironment(),
         NO_COLOR: "1",
         SUPABASE_URL: stack.url,
         SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY,
         SUPABASE_JWT_SECRET: JWT_SECRET,
-        DATABASE_URL: stack.databaseUrl,
+        DATABASE_URL: database,
         ...changes,
       },
-      stdio: ["ignore", "pipe", "pipe"],
     });
     const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
     let said = "";
     for (const output of [child.stdout, child.stderr]) output.on("data", (part) => said += part);
     return { kill: (signal: NodeJS.Signals) => child.kill(signal), ended, said: () => said };
   };
-  /** Waits until the tests have added more agencies than the run's own first check. */
-  const underWay = () =>
-    until(
-      async () => (await sql`select from public.agencies where id::text like ${TEST_AGENCIES}`).length > 3,
-      60_000,
-    );
+  const leavesAll = (sentence: string, check: () => Promise<void>) =>
+    test(`test:project ${sentence}, and leaves every table as it was`, async () => {
+      const before = await readEverything();
+      await check();
+      assert.deepEqual(await readEverything(), before);
+    }, LIMIT_MS);
 
-  test("test:project runs every test, and leaves every table as it was", async () => {
-    const before = await everything();
+  leavesAll("runs every test", async () => {
     const run = start();
     assert.equal(await run.ended, 0, run.said());
     assert.match(run.said(), /\| (\d\d+) passed .*\| 0 failed/);
-    assert.deepEqual(await everything(), before);
-  }, LIMIT_MS);
+    assert.match(run.said(), /GET answers 401 with an expired token/);
+  });
 
-  test("test:project leaves every table as it was when it is interrupted", async () => {
-    const before = await everything();
-    const run = start();
-    await underWay();
-    run.kill("SIGINT");
-    assert.notEqual(await run.ended, 0);
-    assert.match(run.said(), /Took away the \d+ agencies and users that the tests had added\./);
-    assert.deepEqual(await everything(), before);
-  }, LIMIT_MS);
-
-  test("test:project removes what a killed run has left", async () => {
-    const before = await everything();
+  leavesAll("removes what a killed run has left and what it has added when it is interrupted", async () => {
+    const isUnderWay = async () =>
+      (await sql`select from public.agencies where id::text like 'a0000000-7e57-4%'`).length > 3;
     const killed = start();
-    await underWay();
+    await until(isUnderWay, 60_000);
+    const second = start();
+    assert.equal(await second.ended, 1);
+    assert.equal(second.said(), "Another run is under way on this project.\n");
     killed.kill("SIGKILL");
     // Its tests hold the same output, so they have ended too.
     await killed.ended;
-    assert.notDeepEqual(await everything(), before);
     const next = start();
     await until(() => next.said().includes("Testing "));
-    next.kill("SIGTERM");
-    await next.ended;
-    assert.match(next.said(), /^Took away \d+ agencies and users that an earlier run had left\./);
-    assert.deepEqual(await everything(), before);
-  }, LIMIT_MS);
+    await until(isUnderWay, 60_000);
+    next.kill("SIGINT");
+    assert.notEqual(await next.ended, 0);
+    assert.match(next.said(), /^Removed \d+ agencies and users that an earlier run had left\./);
+    assert.match(next.said(), /Removed the \d+ agencies and users that the tests had added\.\n$/);
+  });
 
-  test(
-    "test:project refuses a project with a row that seed.sql did not make, and changes nothing",
-    async () => {
-      await sql`insert into public.agencies (id, name) values ('0c000000-0000-4000-8000-00000000000c', 'Somebody''s')`;
-      try {
-        const before = await everything();
-        const run = start();
-        assert.equal(await run.ended, 1);
-        const { host } = new URL(stack.url);
-        const database = new URL(stack.databaseUrl ?? "");
-        assert.equal(
-          run.said(),
-          "The project holds what neither the seed nor a test made: 1 agencies. " +
-            `If you mean it nevertheless: --project-ref=${host}+${database.host}${database.pathname}\n`,
-        );
-        assert.deepEqual(await everything(), before);
-      } finally {
-        await sql`delete from public.agencies where name = 'Somebody''s'`;
-      }
-    },
-    LIMIT_MS,
-  );
+  leavesAll("refuses a project with a row that seed.sql did not make unless it is named", async () => {
+    await sql`insert into public.agencies (id, name) values ('0c000000-0000-4000-8000-00000000000c', 'Somebody''s')`;
+    try {
+      const run = start();
+      assert.equal(await run.ended, 1);
+      const [, flag = ""] = /made: 1 agencies\..*: (--project-ref=\S+)\n$/.exec(run.said()) ?? [];
+      const named = start({}, flag);
+      await until(() => named.said().includes("Testing "));
+      named.kill("SIGTERM");
+      await named.ended;
+    } finally {
+      await sql`delete from public.agencies where name = 'Somebody''s'`;
+    }
+  });
 
-  const refusing = (sentence: string, changes: Record<string, string>, due: RegExp) =>
-    test(`test:project refuses ${sentence}`, async () => {
-      const before = await everything();
+  leavesAll("skips the tests with forged tokens if Auth refuses the secret", async () => {
+    const run = start({ SUPABASE_JWT_SECRET: "another-secret-of-at-least-32-characters" });
+    await until(() => run.said().includes("Testing "));
+    run.kill("SIGTERM");
+    await run.ended;
+    assert.match(run.said(), /Auth refuses what SUPABASE_JWT_SECRET signs/);
+  });
+
+  const refuses = (sentence: string, changes: Record<string, string>, due: RegExp) =>
+    leavesAll(`refuses ${sentence}`, async () => {
       const run = start(changes);
       assert.equal(await run.ended, 1);
       assert.match(run.said(), due);
-      assert.deepEqual(await everything(), before);
-    }, LIMIT_MS);
-
-  const other = new URL(stack.databaseUrl ?? "");
-  other.pathname = "postgres";
-  refusing(
-    "a database without the endpoint's tables",
-    { DATABASE_URL: other.href },
-    /lacks the endpoint's tables: push the migrations first\.\n$/,
-  );
-  refusing(
-    "a pooler in transaction mode",
-    { DATABASE_URL: "postgresql://u@127.0.0.1:6543/postgres" },
-    /names a pooler in transaction mode/,
-  );
-  refusing(
-    "an address without the function",
-    { SUPABASE_URL: "http://127.0.0.1:9" },
-    /does not answer as the function does: deploy it first\.\n$/,
-  );
-  refusing(
-    "the address of one hosted project and the database of another",
-    {
-      DATABASE_URL: `postgresql://postgres.${"b".repeat(20)}@pooler.test:5432/postgres`,
-      SUPABASE_URL: `https://${"a".repeat(20)}.supabase.co`,
-    },
-    /SUPABASE_URL and DATABASE_URL name two projects/,
-  );
-  refusing(
+    });
+  const stranger = new URL(database);
+  stranger.username = "authenticator";
+  const empty = new URL("postgres", database).href;
+  const [a, b] = ["a".repeat(20), "b".repeat(20)];
+  const hosted = {
+    SUPABASE_URL: `https://${a}.supabase.co`,
+    DATABASE_URL: `postgresql://x.${b}@pooler.test/postgres`,
+  };
+  refuses(
     "an empty environment",
     { SUPABASE_URL: "", SUPABASE_PUBLISHABLE_KEY: "" },
-    /^Set SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY/,
+    /^Set SUPABASE_URL, SUPABASE_P/,
   );
-
-  test(
-    "test:project refuses an address and a database of two projects, and removes its first check's rows",
-    async () => {
-      const production = await startStack();
-      try {
-        const before = await everything();
-        const run = start({ SUPABASE_URL: production.url });
-        assert.equal(await run.ended, 1);
-        assert.match(
-          run.said(),
-          /A user who was added to the database can't sign in at .* Are they one project\?/,
-        );
-        assert.deepEqual(await everything(), before);
-      } finally {
-        await production.stop();
-      }
-    },
-    LIMIT_MS,
+  refuses("the address of one project and the database of another", hosted, /name two projects/);
+  refuses(
+    "a pooler in transaction mode",
+    { DATABASE_URL: "postgresql://u@127.0.0.1:6543/x" },
+    /names a pooler/,
   );
-
-  test(
-    "test:project refuses a project whose triggers keep rows from being removed, before it adds any",
-    async () => {
-      await sql`create table private.bills (agency_id uuid references public.agencies (id))`;
-      await sql`
-      create function private.bill() returns trigger language plpgsql as
-      'begin insert into private.bills values (new.id); return null; end'`;
-      await sql`create trigger bill after insert on public.agencies for each row execute function private.bill()`;
-      try {
-        const before = await everything();
-        const seen = start();
-        assert.equal(await seen.ended, 1);
-        assert.match(seen.said(), /1 triggers\. If you mean it nevertheless: --project-ref=(\S+)/);
-        const [, reference = ""] = /--project-ref=(\S+)/.exec(seen.said()) ?? [];
-        const named = start({}, `--project-ref=${reference}`);
-        assert.equal(await named.ended, 1);
-        assert.match(
-          named.said(),
-          /can't be added to this project and taken away again: .*violates foreign key constraint/,
-        );
-        assert.deepEqual(await everything(), before);
-      } finally {
-        await sql`drop trigger bill on public.agencies`;
-        await sql`drop function private.bill`;
-        await sql`drop table private.bills`;
-      }
-    },
-    LIMIT_MS,
+  refuses(
+    "a database without the endpoint's tables",
+    { DATABASE_URL: empty },
+    /push the migrations first\.\n$/,
   );
+  refuses(
+    "a connection that is not the owner's",
+    { DATABASE_URL: stranger.href },
+    /^[^\n]*be the owner's connection.*\n$/,
+  );
+  refuses("an address without the function", { SUPABASE_URL: "http://127.0.0.1:9" }, /deploy it first\.\n$/);
 }

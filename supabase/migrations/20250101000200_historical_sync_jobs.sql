@@ -1,5 +1,3 @@
--- get-sync-status
-
 -- Each row is one import of an agency's historical calls.
 
 create type public.sync_job_status as enum ('pending', 'in_progress', 'completed', 'failed', 'cancelled');
@@ -8,6 +6,7 @@ comment on type public.sync_job_status is 'pending and in_progress are active; c
 
 create table public.historical_sync_jobs (
   id               uuid                   not null primary key default gen_random_uuid(),
+  -- In a project whose tenants have another table, this is the one line that differs.
   agency_id        uuid                   not null references public.agencies (id) on delete cascade,
   status           public.sync_job_status not null default 'pending',
   date_from        timestamptz            not null,
@@ -22,12 +21,12 @@ create table public.historical_sync_jobs (
   created_at       timestamptz            not null default now(),
 
   constraint historical_sync_jobs_date_range      check (date_from <= date_to),
-  -- What RFC 3339 can write: neither infinity nor a year before 1 or after 9999.
+  -- What RFC 3339 can write, in every time zone: neither infinity, nor years near its ends, 1 and 9999.
   constraint historical_sync_jobs_instants        check (
-        date_from        >= '0001-01-01T00:00:00Z' and date_to          < '9999-12-31T24:00:00Z'
-    and started_at       >= '0001-01-01T00:00:00Z' and started_at       < '9999-12-31T24:00:00Z'
-    and last_activity_at >= '0001-01-01T00:00:00Z' and last_activity_at < '9999-12-31T24:00:00Z'
-    and created_at       >= '0001-01-01T00:00:00Z' and created_at       < '9999-12-31T24:00:00Z'
+        date_from        >= '0002-01-01T00:00:00Z' and date_to          < '9999-01-01T00:00:00Z'
+    and started_at       >= '0002-01-01T00:00:00Z' and started_at       < '9999-01-01T00:00:00Z'
+    and last_activity_at >= '0002-01-01T00:00:00Z' and last_activity_at < '9999-01-01T00:00:00Z'
+    and created_at       >= '0002-01-01T00:00:00Z' and created_at       < '9999-01-01T00:00:00Z'
   ),
   constraint historical_sync_jobs_total_calls     check (total_calls     >= 0),
   constraint historical_sync_jobs_processed_calls check (processed_calls >= 0),
@@ -45,24 +44,24 @@ comment on column public.historical_sync_jobs.date_to          is 'End of that p
 comment on column public.historical_sync_jobs.total_calls      is 'Calls in the period; null until they have been counted.';
 comment on column public.historical_sync_jobs.processed_calls  is 'Calls dealt with so far.';
 comment on column public.historical_sync_jobs.imported_calls   is 'Calls imported.';
-comment on column public.historical_sync_jobs.skipped_calls    is 'Calls left out, duplicates for example.';
+comment on column public.historical_sync_jobs.skipped_calls    is 'Calls skipped, duplicates for example.';
 comment on column public.historical_sync_jobs.failed_calls     is 'Calls that could not be imported.';
 comment on column public.historical_sync_jobs.started_at       is 'When the job began to run; null while it is pending.';
 comment on column public.historical_sync_jobs.last_activity_at is 'When the job last made progress; null before its first.';
 comment on column public.historical_sync_jobs.created_at       is 'When the job was requested; the most recent job is the one requested last.';
 
--- Each index is partial: it holds only the rows that its query asks for.
 create unique index historical_sync_jobs_active_idx
 on public.historical_sync_jobs (agency_id)
 where status in ('pending', 'in_progress');
 
 comment on index public.historical_sync_jobs_active_idx is 'At most one active job per agency; answers get_active_sync_job.';
 
+-- Not partial: a generic plan of a prepared statement, in which the statuses are
+-- a parameter, could not use it.
 create index historical_sync_jobs_recent_idx
-on public.historical_sync_jobs (agency_id, created_at desc, id desc)
-where status in ('completed', 'failed', 'cancelled');
+on public.historical_sync_jobs (agency_id, created_at desc, id desc);
 
-comment on index public.historical_sync_jobs_recent_idx is 'The most recent finished job of an agency without a sort; id decides where created_at ties.';
+comment on index public.historical_sync_jobs_recent_idx is 'The most recent job of an agency without a sort, by id if created_at is equal; an agency''s jobs when it is deleted.';
 
 revoke all on public.historical_sync_jobs from public, anon, authenticated, service_role;
 

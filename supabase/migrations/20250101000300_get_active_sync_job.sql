@@ -1,5 +1,3 @@
--- get-sync-status
-
 -- PostgREST answers a call that fits two functions with 300 (PGRST203), and every poll with 500.
 do $$
 begin
@@ -13,11 +11,9 @@ begin
 end;
 $$;
 
--- SECURITY INVOKER: row-level security decides what the caller may see,
--- whichever agency the argument names. BEGIN ATOMIC: the body is parsed here and
--- now, so that callers need no right to look into schema private. "select jobs":
--- the whole row, also after the table has gained a column; jobs.* would be the
--- columns of today.
+-- SECURITY INVOKER: row-level security decides what the caller sees, whichever
+-- agency the argument names. BEGIN ATOMIC: names are resolved now, and callers
+-- need no right on schema private. "select jobs": the whole row, as it is later.
 create function public.get_active_sync_job(p_agency_id uuid default null)
 returns setof public.historical_sync_jobs
 language sql
@@ -33,6 +29,6 @@ end;
 
 comment on function public.get_active_sync_job(uuid) is 'The pending or in-progress job of an agency, or no row. Without an argument: of the caller''s own agency.';
 
--- Functions are executable by everyone unless that is taken back.
+-- Functions are executable by everyone unless that is revoked.
 revoke all on function public.get_active_sync_job(uuid) from public, anon, authenticated, service_role;
 grant execute on function public.get_active_sync_job(uuid) to authenticated, service_role;
