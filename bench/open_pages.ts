@@ -1,84 +1,69 @@
 /**
- * Many open pages at once, on virtual time: the real watchSyncStatus,
- * accessTokenFrom, keepSession and supabase-js, on a service that is modelled
- * by what it is asked and how it fails.
+ * Many open pages at once, on a clock that does not wait: the real
+ * watchSyncStatus, accessTokenFrom, keepSession and supabase-js, on a service
+ * that is modelled by what it is asked and how it fails.
+ *
+ * Every page is seen all the time, which is the most that pages can ask for.
  *
  * @module
  */
 
+import FakeTimers from "@sinonjs/fake-timers";
 import { AuthClient } from "@supabase/supabase-js";
-import { accessTokenFrom, keepSession } from "../examples/client/access_token.ts";
-import type { SyncStatus } from "../examples/client/types.ts";
-import { watchSyncStatus } from "../examples/client/watch_sync_status.ts";
 import ACTIVE from "../examples/answers/active.json" with { type: "json" };
-import { startVirtualTime } from "./virtual_time.ts";
+import { accessTokenFrom, keepSession } from "../examples/client/access_token.ts";
+import { watchSyncStatus } from "../examples/client/watch_sync_status.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const START = Date.parse("2025-03-15T09:00:00Z");
-const URL_OF_FUNCTION = "https://project.test/functions/v1/get-sync-status";
 
-/** How long an access token is good for, as Supabase has it by default. */
+/** How long an access token is valid, as Supabase has it by default. */
 const TOKEN_MS = 60 * MINUTE;
-
 /** How long an answer takes: the function's one round trip and the user's own. */
 const LATENCY_MS = 150;
-/** How long a slow upstream takes: the function would give up after 10 s. */
-const SLOW_MS = 9 * SECOND;
+/** How long the upstream requests of one poll may take. */
+const DEADLINE_MS = 8 * SECOND;
+
+/** Which share of the agencies that import has a job that never begins: its queue stands still. */
+const QUEUED = 0.2;
 
 /** What goes wrong, and when, in minutes since the start. */
 export interface Trouble {
   /**
-   * Auth is down: it answers 503, and the function 500. No network: nothing
-   * arrives. Slow upstream: the answer is right, and takes 9 s.
+   * Auth is down: it answers 503, and the function 500. No gateway: nothing
+   * arrives. Slow upstream: it takes as long as the function's deadline.
    */
-  kind: "Auth is down" | "no network" | "slow upstream";
+  kind: "Auth is down" | "no gateway" | "slow upstream";
   from: number;
-  minutes: number;
+  to: number;
 }
-
-/** When a trouble begins and when it is over, in seconds since the start. */
-export const spanOf = ({ from, minutes }: Trouble) => ({ from: from * 60, to: (from + minutes) * 60 });
 
 /** What is simulated. */
 export interface Scenario {
-  name: string;
+  /** How many pages are opened within three minutes, a fifth of them in the same second. */
   pages: number;
   minutes: number;
-  /** Within how many minutes the pages are opened, and which share of them in the first second. */
-  opening: { minutes: number; atOnce: number };
-  /** Which share of the agencies imports, and how long their jobs take, in minutes; there is a minute between two. */
-  jobs: { share: number; shortest: number; longest: number };
-  /** Which share of the tabs is hidden for ten minutes after each five that it is seen, on average. */
-  hiding: number;
+  /** Which share of the agencies imports. */
+  importing: number;
+  jobMinutes: { shortest: number; longest: number };
   troubles: Trouble[];
 }
 
-/** What the pages ask for, second by second. */
-export interface Demand {
-  /** Polls that leave a page. */
-  polls: number[];
-  /** Requests that reach Auth: the function's, and refreshes. */
-  auth: number[];
-  /** Refreshes of a session among these. */
-  refreshes: number[];
-  /** Requests that reach the REST API. */
-  rest: number[];
-}
+/** What the pages ask for, second by second: the function, the REST API, and Auth to refresh a session. */
+export type Demand = Record<"polls" | "rest" | "refreshes", number[]>;
 
 /** What the pages did. */
 export interface Outcome {
   demand: Demand;
-  /** For each trouble, how long each page that was seen all along needed to show the truth again, in seconds, sorted. */
-  recoveries: number[][];
-  /** The most polls that one page had in flight. */
-  mostInFlight: number;
-  /** How many pages were told that they are signed out, or forbidden. */
+  /** For each trouble, which share of the pages was not right 60 and 90 s after its end. */
+  late: { after60s: number; after90s: number }[];
+  /** How many pages were reported that they are signed out, or forbidden. */
   signedOut: number;
 }
 
-/** Numbers between 0 and 1, the same ones for the same seed (mulberry32): the same run each time. */
-function randomOf(seed: number): () => number {
+/** Numbers between 0 and 1, the same ones each time (mulberry32): so a run can be repeated. */
+function seededRandom(seed: number): () => number {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0;
     let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
@@ -87,128 +72,83 @@ function randomOf(seed: number): () => number {
   };
 }
 
-/** A tab, as far as the client looks at one. */
-class Tab {
-  visibilityState = "visible";
-  #listeners = new Set<() => void>();
-  addEventListener(_type: string, listener: () => void): void {
-    this.#listeners.add(listener);
-  }
-  removeEventListener(_type: string, listener: () => void): void {
-    this.#listeners.delete(listener);
-  }
-  show(visible: boolean): void {
-    this.visibilityState = visible ? "visible" : "hidden";
-    for (const listener of [...this.#listeners]) listener();
-  }
-}
+const idle = () => ({ active: false, recent_job: null });
+const queued = () => ({ active: true, job: { ...ACTIVE.job, status: "pending", started_at: null } });
 
-/** An open page. */
-interface Page {
-  number: number;
-  tab: Tab;
-  /** Its agency's jobs: milliseconds that each takes, undefined where the agency imports nothing. */
-  jobMs: number | undefined;
-  /** How far into a job and the minute after it the agency is at the start. */
-  phaseMs: number;
-  inFlight: number;
-  /** Since when its tab is seen. */
-  seenSince: number;
+/** Jobs of this length, one after the other, with a minute between two. */
+function importing(jobMs: number): () => { active: boolean } {
+  const phaseMs = Math.random() * (jobMs + MINUTE);
+  return () => {
+    const age = (Date.now() - START + phaseMs) % (jobMs + MINUTE);
+    if (age >= jobMs) return idle();
+    return { active: true, job: { ...ACTIVE.job, started_at: new Date(Date.now() - age).toISOString() } };
+  };
 }
 
 /** Runs a scenario; the same one gives the same outcome each time. */
-export async function simulate(scenario: Scenario): Promise<Outcome> {
+export async function simulate({ pages, minutes, troubles, ...scenario }: Scenario): Promise<Outcome> {
+  const { fetch } = globalThis;
+  const { any, timeout } = AbortSignal;
   const { random } = Math;
-  const { fetch, document } = globalThis;
-  Math.random = randomOf(1);
-  const time = startVirtualTime(START);
-  const pages: Page[] = [];
-  const seconds = scenario.minutes * 60;
-  const zeros = () => new Array<number>(seconds + 1).fill(0);
-  const demand: Demand = { polls: zeros(), auth: zeros(), refreshes: zeros(), rest: zeros() };
-  const outcome: Outcome = {
-    demand,
-    recoveries: scenario.troubles.map(() => []),
-    mostInFlight: 0,
-    signedOut: 0,
-  };
+  const clock = FakeTimers.install({
+    now: START,
+    toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"],
+  });
+  Math.random = seededRandom(1);
+  // Every answer comes in time, and no page is closed: no signal here is ever aborted.
+  AbortSignal.any = AbortSignal.timeout = () => new AbortController().signal;
+
+  const zeros = () => new Array<number>(minutes * 60 + 1).fill(0);
+  const demand: Demand = { polls: zeros(), rest: zeros(), refreshes: zeros() };
+  const outcome: Outcome = { demand, late: [], signedOut: 0 };
   const count = (what: keyof Demand, requests = 1) => {
-    const second = Math.floor((time.now() - START) / SECOND);
+    const second = Math.floor((Date.now() - START) / SECOND);
     demand[what][second] = (demand[what][second] ?? 0) + requests;
   };
-  const later = <Result>(ms: number, result: () => Result | Promise<Result>) =>
+  const after = <Result>(ms: number, result: () => Result | Promise<Result>) =>
     new Promise<Result>((resolve) => setTimeout(() => resolve(result()), ms));
-  const noNetwork = () => later<never>(LATENCY_MS, () => Promise.reject(new TypeError("no network")));
-
-  const ends = scenario.troubles.map((trouble) => START + spanOf(trouble).to * SECOND);
-  const troubleNow = () => {
-    const second = (time.now() - START) / SECOND;
-    return scenario.troubles.find((trouble) => second >= spanOf(trouble).from && second < spanOf(trouble).to)
-      ?.kind;
+  /** What is wrong now, and how long an answer takes. */
+  const look = () => {
+    const minute = (Date.now() - START) / MINUTE;
+    const trouble = troubles.find(({ from, to }) => minute >= from && minute < to)?.kind;
+    return { trouble, ms: trouble === "slow upstream" ? DEADLINE_MS : LATENCY_MS };
   };
+  const noGateway = () => Promise.reject(new TypeError("no gateway"));
 
-  function statusOf({ jobMs, phaseMs }: Page): SyncStatus {
-    const into = jobMs === undefined ? 0 : (time.now() - START + phaseMs) % (jobMs + MINUTE);
-    if (jobMs === undefined || into >= jobMs) return { active: false, recent_job: null };
-    const started_at = new Date(time.now() - into).toISOString();
-    return { active: true, job: { ...ACTIVE.job, status: "in_progress", started_at } };
-  }
-
-  /** What the function answers, and what it asks for it. */
-  function poll(page: Page): Promise<unknown> {
+  /** What each page is answered. */
+  const statuses: (() => { active: boolean })[] = [];
+  const poll = (_url: string, { headers }: { headers: { Authorization: string } }) => {
     count("polls");
-    const trouble = troubleNow();
-    if (trouble === "no network") return noNetwork();
-    count("auth");
+    const { trouble, ms } = look();
+    if (trouble === "no gateway") return after(ms, noGateway);
     count("rest", 2);
-    if (trouble === "Auth is down") {
-      return later(LATENCY_MS, () => ({
-        status: 500,
-        json: () => Promise.resolve({ error: "…", code: "internal_error" }),
-      }));
-    }
-    const status = statusOf(page);
-    if (!status.active) count("rest");
-    return later(
-      trouble ? SLOW_MS : LATENCY_MS,
-      () => ({ status: 200, json: () => Promise.resolve(status) }),
-    );
-  }
+    const page = Number(headers.Authorization.replace("Bearer access ", ""));
+    const body = trouble ? { error: "…", code: "internal_error" } : statuses[page]?.() ?? idle();
+    if ("active" in body && !body.active) count("rest");
+    return after(ms, () => ({ status: trouble ? 500 : 200, json: () => Promise.resolve(body) }));
+  };
+  globalThis.fetch = poll as unknown as typeof fetch;
 
-  /** What Auth answers to a refresh. */
-  function refresh(page: Page): Promise<Response> {
-    if (troubleNow() === "no network") return noNetwork();
-    count("auth");
+  const refresh = (page: number) => {
+    const { trouble, ms } = look();
+    if (trouble === "no gateway") return after(ms, noGateway);
     count("refreshes");
-    const down = troubleNow() === "Auth is down";
-    return later(
-      LATENCY_MS,
-      () => down ? new Response(null, { status: 503 }) : Response.json(sessionOf(page)),
-    );
-  }
-
-  const sessionOf = ({ number }: Page) => ({
-    access_token: `access ${number}`,
-    refresh_token: `refresh ${number}`,
+    const isDown = trouble === "Auth is down";
+    return after(ms, () => isDown ? new Response(null, { status: 503 }) : Response.json(session(page)));
+  };
+  const session = (page: number) => ({
+    access_token: `access ${page}`,
+    refresh_token: `refresh ${page}`,
     token_type: "bearer",
     expires_in: TOKEN_MS / SECOND,
-    expires_at: Math.floor((time.now() + TOKEN_MS) / SECOND),
-    user: { id: `user ${number}` },
+    expires_at: Math.floor((Date.now() + TOKEN_MS) / SECOND),
+    user: { id: `user ${page}` },
   });
 
-  globalThis.fetch = (async (_url: string, { headers }: { headers: { Authorization: string } }) => {
-    const page = pages[Number(headers.Authorization.replace("Bearer access ", ""))];
-    if (!page) throw new Error("a poll of no page");
-    outcome.mostInFlight = Math.max(outcome.mostInFlight, ++page.inFlight);
-    try {
-      return await poll(page);
-    } finally {
-      page.inFlight--;
-    }
-  }) as typeof fetch;
-
-  function open(page: Page): void {
-    const stored = new Map([["session", JSON.stringify(sessionOf(page))]]);
+  /** When each page was last right. */
+  const rightAt = new Array<number>(pages).fill(-Infinity);
+  const open = (page: number) => {
+    const stored = new Map([["session", JSON.stringify(session(page))]]);
     const auth = new AuthClient({
       url: "https://project.test/auth/v1",
       storageKey: "session",
@@ -219,73 +159,40 @@ export async function simulate(scenario: Scenario): Promise<Outcome> {
       },
       fetch: keepSession(() => refresh(page)),
     });
-    page.seenSince = time.now();
-    /** Which troubles this page has come out of. */
-    let over = 0;
-    // The watch looks for its tab when it begins.
-    Object.assign(globalThis, { document: page.tab });
     watchSyncStatus({
-      url: URL_OF_FUNCTION,
-      getAccessToken: accessTokenFrom(auth),
+      url: "https://project.test/functions/v1/get-sync-status",
+      getAccessToken: accessTokenFrom(auth, `user ${page}`),
       signal: new AbortController().signal,
-      onStatus() {
-        for (; (ends[over] ?? Infinity) <= time.now() - LATENCY_MS; over++) {
-          const end = ends[over] ?? NaN;
-          if (page.seenSince < end) outcome.recoveries[over]?.push((time.now() - end) / SECOND);
-        }
-      },
-      onError({ kind }) {
-        if (kind !== "unreachable") outcome.signedOut++;
-      },
+      onStatus: () => rightAt[page] = Date.now(),
+      onError: ({ kind }) => outcome.signedOut += kind === "unreachable" ? 0 : 1,
     });
-    if (Math.random() < scenario.hiding) hide(page, auth);
-  }
-
-  function hide(page: Page, auth: InstanceType<typeof AuthClient>): void {
-    setTimeout(() => {
-      page.tab.show(false);
-      page.seenSince = Infinity;
-      // As supabase-js itself does in a browser.
-      void auth.stopAutoRefresh();
-      setTimeout(() => {
-        page.tab.show(true);
-        page.seenSince = time.now();
-        void auth.startAutoRefresh();
-        hide(page, auth);
-      }, waiting(10 * MINUTE));
-    }, waiting(5 * MINUTE));
-  }
-  /** A time until something that happens by chance, from its mean. */
-  const waiting = (mean: number) => -Math.log(1 - Math.random()) * mean;
-
-  const { share, shortest, longest } = scenario.jobs;
-  for (let number = 0; number < scenario.pages; number++) {
+  };
+  for (let page = 0; page < pages; page++) {
+    const { shortest, longest } = scenario.jobMinutes;
     // As many jobs from one minute to two as from two to four: short ones are more frequent.
-    const jobMs = Math.random() < share
-      ? shortest * (longest / shortest) ** Math.random() * MINUTE
-      : undefined;
-    const page: Page = {
-      number,
-      tab: new Tab(),
-      jobMs,
-      phaseMs: Math.random() * ((jobMs ?? 0) + MINUTE),
-      inFlight: 0,
-      seenSince: Infinity,
-    };
-    const { minutes, atOnce } = scenario.opening;
-    const opensIn = number < scenario.pages * atOnce
-      ? Math.random() * SECOND
-      : Math.random() * minutes * MINUTE;
-    pages.push(page);
-    setTimeout(() => open(page), opensIn);
+    const jobMs = shortest * (longest / shortest) ** Math.random() * MINUTE;
+    const imports = Math.random() < scenario.importing;
+    statuses.push(!imports ? idle : Math.random() < QUEUED ? queued : importing(jobMs));
+    setTimeout(() => open(page), Math.random() * (page < pages / 5 ? SECOND : 3 * MINUTE));
   }
-  try {
-    await time.passUntil(START + scenario.minutes * MINUTE);
-  } finally {
-    time.end();
-    Math.random = random;
-    Object.assign(globalThis, { fetch, document });
+  for (const [i, { to }] of troubles.entries()) {
+    // What came sooner had been asked for in the trouble.
+    const due = START + to * MINUTE + LATENCY_MS;
+    const late = () => rightAt.filter((at) => at < due).length / pages;
+    const judged = outcome.late[i] = { after60s: NaN, after90s: NaN };
+    setTimeout(() => judged.after60s = late(), to * MINUTE + 60 * SECOND);
+    setTimeout(() => judged.after90s = late(), to * MINUTE + 90 * SECOND);
   }
-  for (const recovery of outcome.recoveries) recovery.sort((a, b) => a - b);
+  let running = true;
+  setTimeout(() => running = false, minutes * MINUTE);
+  while (running) {
+    clock.next();
+    // Lets what has become due run until it waits again; `nextAsync` would wait a real millisecond each time.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+  clock.uninstall();
+  Object.assign(Math, { random });
+  Object.assign(AbortSignal, { any, timeout });
+  Object.assign(globalThis, { fetch });
   return outcome;
 }
