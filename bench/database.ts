@@ -9,7 +9,7 @@ import postgres from "postgres";
 import { databaseServer } from "../local/database.ts";
 import { apply, project } from "../local/platform.ts";
 import { createDatabase } from "../local/postgres_server.ts";
-import { median } from "./median.ts";
+import { median, table } from "./report.ts";
 
 /** Jobs in the table; there are a tenth as many agencies. */
 const SIZES = [10_000, 100_000, 1_000_000];
@@ -130,12 +130,10 @@ export async function scale(): Promise<Measurement[]> {
 
 /** The measurements as a table in Markdown. */
 export function scaleTable(measurements: Measurement[]): string {
-  const head =
-    "| Jobs | Query | Index | Pages, custom plan | Pages, generic plan | ms |\n|---|---|---|---|---|---|";
-  const rows = measurements.map(({ jobs, query, index, custom, generic, ms }) =>
-    [jobs.toLocaleString("en"), query, `\`${index}\``, custom, generic, ms.toFixed(2)].join(" | ")
-  );
-  return [head, ...rows.map((row) => `| ${row} |`)].join("\n");
+  const rows = measurements.map((
+    { jobs, query, index, custom, generic, ms },
+  ) => [jobs.toLocaleString("en"), query, `\`${index}\``, `${custom}`, `${generic}`, ms.toFixed(2)]);
+  return table(["Jobs", "Query", "Index", "Pages, custom plan", "Pages, generic plan", "ms"], rows);
 }
 
 /** Why the measurements are not what the project promises; empty if they are. */

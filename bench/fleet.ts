@@ -1,15 +1,13 @@
 /**
  * `deno task fleet [pages] [minutes]`: what many open pages ask of the service
  * together, above all in an outage and after it. Prints the tables of
- * docs/performance.md as they stand there; without arguments it draws the
- * picture beside it as well. Fails if a goal is missed.
+ * docs/performance.md as they stand there. Fails if a goal is missed.
  *
  * @module
  */
 
 import { z } from "zod";
 import { type Demand, type Outcome, type Scenario, simulate, type Trouble } from "./open_pages.ts";
-import { drawPicture } from "./picture.ts";
 import { cpuOfPoll } from "./polls.ts";
 import { type Goal, measuring, missed, table } from "./report.ts";
 import { startUpstream } from "./rivals.ts";
@@ -123,8 +121,6 @@ console.log(
   `\n${table(["Open pages", "Polls and Auth", "Idle polls", "REST", "Cores of the function"], rows)}`,
 );
 
-const picture = new URL("../docs/fleet.svg", import.meta.url);
-if (Deno.args.length === 0) await Deno.writeTextFile(picture, drawPicture(MORNING, morning.demand));
 const failures = missed(goals);
 for (const failure of failures) console.error(failure);
 Deno.exit(failures.length ? 1 : 0);

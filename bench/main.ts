@@ -7,9 +7,8 @@
  */
 
 import { scale, scaleFailures, scaleTable } from "./database.ts";
-import { median } from "./median.ts";
 import { coldStart, cpu, latency, type Rounds } from "./polls.ts";
-import { type Goal, measuring, missed, table } from "./report.ts";
+import { type Goal, measuring, median, missed, table } from "./report.ts";
 import { NAMES, type Rival, startUpstream } from "./rivals.ts";
 
 const upstream = await startUpstream();

@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import pidusage from "pidusage";
 import { z } from "zod";
 import type { FunctionProcess } from "../local/function_process.ts";
-import { median } from "./median.ts";
+import { median } from "./report.ts";
 import { ANSWERS, poll, type Rival, type Situation, tokenFor, type Upstream } from "./rivals.ts";
 
 /** The readings of each function, round by round: the same index is the same round for all. */

@@ -1,5 +1,5 @@
 /**
- * What `task bench` and `task fleet` print: tables to stdout, all else to stderr.
+ * What the bench's tasks report: tables to stdout, all else to stderr.
  *
  * @module
  */
@@ -31,3 +31,6 @@ export function missed(goals: Goal[]): string[] {
   return goals.filter(({ value, atMost }) => !(value <= atMost))
     .map(({ what, value, atMost }) => `${what}: ${value.toFixed(2)}, and at most ${atMost} is the goal`);
 }
+
+/** The middle one of the readings; NaN if there are none. */
+export const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;

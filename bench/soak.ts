@@ -21,7 +21,7 @@ import {
 } from "../tests/support/fake_upstream.ts";
 import { FAULTS, STEPS } from "../tests/support/faults.ts";
 import { jobId, keepsContract } from "../tests/support/helpers.ts";
-import { median } from "./median.ts";
+import { median } from "./report.ts";
 
 const seconds = z.coerce.number().positive().parse(Deno.args[0] ?? 60);
 
