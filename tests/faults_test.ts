@@ -7,6 +7,12 @@ import { jobId, loggedFor, poll, test } from "./support/helpers.ts";
 
 const { upstream, fn } = await startFunctionOnFake();
 
+/** An error's class, or a sentence of the function's own. */
+const REASON = new RegExp(
+  "^(Auth(RetryableFetch|Api|Unknown)Error|TypeError|TimeoutError|the request failed|" +
+    "the answer (does not fit the contract|names another user|is another agency's))$",
+);
+
 test(`GET answers right in the fault matrix of ${STEPS.length} upstream requests and ${FAULTS.length} faults`, async (t) => {
   const cells = STEPS.flatMap((step) => FAULTS.map((fault) => ({ step, fault })));
   // In parallel: each caller has its own upstream answers, so the slow faults wait together.
@@ -34,7 +40,17 @@ test(`GET answers right in the fault matrix of ${STEPS.length} upstream requests
         if (fault.expected === 200) {
           assert.equal(jobId(answer), id);
         } else {
-          assert.equal((await loggedFor(answer.headers, fn.output)).step, fault.seenAt?.[step] ?? step);
+          const { request_id, duration_ms, reason, upstream_status, upstream_code, ...line } =
+            await loggedFor(
+              answer.headers,
+              fn.output,
+            );
+          const seenAt = fault.seenAt?.[step] ?? step;
+          // And nothing else: no token, no key, no row, no message of an upstream.
+          assert.deepEqual(line, { level: "error", function: "get-sync-status", step: seenAt });
+          assert.match(`${request_id} ${duration_ms}`, /^[0-9a-f-]{36} \d+$/);
+          assert.match(String(reason), REASON);
+          assert.match(`${upstream_status} ${upstream_code}`, /^([1-5]\d\d|undefined) \w{1,64}$/);
         }
         upstream.callers.set(token, healthy);
         assert.equal(jobId(await poll(fn.url, token)), id);

@@ -18,7 +18,7 @@ const count = z.int().check(z.nonnegative());
 
 /** Date, time, fraction, and the offset: its sign, hours, minutes and seconds. */
 const TIMESTAMPTZ =
-  /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:Z|([+-])(\d\d)(?::([0-5]\d)(?::([0-5]\d))?)?)$/;
+  /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:Z|([+-])(0\d|1[0-5])(?::([0-5]\d)(?::([0-5]\d))?)?)$/;
 
 /**
  * Reads a timestamptz in the forms PostgreSQL writes it in: a blank or `T`, up

@@ -9,7 +9,10 @@ import * as z from "zod/mini";
 import { createHandler } from "./handler.ts";
 import type { Project } from "./upstream.ts";
 
-const keyDictionary = z.object({ default: z.optional(z.string()) });
+const keyDictionary = z.object({ default: z.nullish(z.string()) });
+
+/** No blank, and no empty segment: supabase-js appends paths to it. */
+const ADDRESS = /^https?:\/\/[^\s/]+(\/[^\s/]+)*\/?$/;
 
 /**
  * Reads the project's address and publishable key: `SUPABASE_PUBLISHABLE_KEYS`
@@ -24,7 +27,7 @@ const keyDictionary = z.object({ default: z.optional(z.string()) });
 function readProject(): Project {
   const url = readEnv("SUPABASE_URL");
   if (!url) throw cannotStart("SUPABASE_URL is not set");
-  if (!z.url({ protocol: /^https?$/ }).safeParse(url).success) {
+  if (!URL.canParse(url) || !ADDRESS.test(url)) {
     throw cannotStart("SUPABASE_URL is not an http(s) address");
   }
 
@@ -37,6 +40,9 @@ function readProject(): Project {
   // It is sent as a header with each request.
   if (!/^[\x21-\x7e]+$/.test(key)) {
     throw cannotStart("the publishable key has a blank, a line break or a character that is not ASCII");
+  }
+  if (key.startsWith("sb_secret_")) {
+    throw cannotStart("a secret key is set in the place of a publishable key");
   }
   return { url, publishableKey: key };
 }

@@ -194,10 +194,11 @@ async function read<Row>(
   }
 }
 
-function fail(step: Step, reason: string, status?: number, code?: string): Failed {
-  // supabase-js gives 0 and an empty code if there was no answer.
-  const [upstream_status, upstream_code] = [status || undefined, code || undefined];
-  return { kind: "failed", step, reason, upstream_status, upstream_code };
+function fail(step: Step, reason: string, status?: number, code?: unknown): Failed {
+  // supabase-js gives 0 if there was no answer, and whatever an answer has as its code: that may
+  // quote what must not be logged.
+  const upstream_code = typeof code === "string" && /^\w{1,64}$/.test(code) ? code : undefined;
+  return { kind: "failed", step, reason, upstream_status: status || undefined, upstream_code };
 }
 
 /** Uses no idle connection. Edge runtimes before March 2025 lack it. */
@@ -218,11 +219,13 @@ async function fetchUpstream(input: RequestInfo | URL, init?: RequestInit): Prom
   const response = await fetch(input, request)
     // Over or cancelled, it fails again without being sent.
     .catch(() => fetch(input, { ...request, client: unpooled }));
-  if (response.status !== 404) return response;
-  // postgrest-js takes a 404 with an array for "no rows", and that would be "no agency".
+  const { status, headers } = response;
+  // No Response can be made with a status that HTTP does not define; 304 has no body.
+  if (response.ok || status === 304 || status > 599) return response;
+  // postgrest-js takes a 404 with an array for "no rows", and that would be "no agency"; auth-js
+  // drops the status of an error that is not JSON, and the log would lack it.
   const body = await response.text();
-  const error = body.trimStart().startsWith("{") ? body : "{}";
-  return new Response(error, { status: 404, headers: response.headers });
+  return new Response(body.trimStart().startsWith("{") ? body : "{}", { status, headers });
 }
 
 /** Names an error by its class; its message may quote what must not be logged. */
