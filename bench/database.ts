@@ -56,7 +56,7 @@ export interface Measurement {
 }
 
 /** What the queries cost at each size, in a database of its own; nothing if DATABASE_URL names no server. */
-export async function scale(): Promise<Measurement[]> {
+export async function measureQueries(): Promise<Measurement[]> {
   const server = databaseServer();
   if (!server) return [];
   const { url, drop } = await createDatabase(server);
@@ -129,7 +129,7 @@ export async function scale(): Promise<Measurement[]> {
 }
 
 /** The measurements as a table in Markdown. */
-export function scaleTable(measurements: Measurement[]): string {
+export function showQueries(measurements: Measurement[]): string {
   const rows = measurements.map((
     { jobs, query, index, custom, generic, ms },
   ) => [jobs.toLocaleString("en"), query, `\`${index}\``, `${custom}`, `${generic}`, ms.toFixed(2)]);
@@ -137,7 +137,7 @@ export function scaleTable(measurements: Measurement[]): string {
 }
 
 /** Why the measurements are not what the project promises; empty if they are. */
-export function scaleFailures(measurements: Measurement[]): string[] {
+export function findFailures(measurements: Measurement[]): string[] {
   return measurements.filter(({ query, index, custom, generic }) => {
     const least = measurements.find((row) => row.query === query)?.custom ?? 0;
     return !/^\w+$/.test(index) || Math.max(custom, generic) - least > ADDED_PAGES;

@@ -8,8 +8,8 @@
 
 import { z } from "zod";
 import { type Demand, type Outcome, type Scenario, simulate, type Trouble } from "./open_pages.ts";
-import { cpuOfPoll } from "./polls.ts";
-import { type Goal, measuring, missed, table } from "./report.ts";
+import { measureCpu } from "./polls.ts";
+import { announce, findMissed, type Goal, table } from "./report.ts";
 import { startUpstream } from "./rivals.ts";
 
 const [pages = 10_000, minutes = 120] = z.array(z.coerce.number().min(20)).max(2).parse(Deno.args);
@@ -88,7 +88,7 @@ function judge(name: string, { pages, troubles }: Scenario, { demand, late }: Ou
   return { rows, goals };
 }
 
-measuring(`${pages} open pages over ${minutes} minutes`, "three minutes for 10,000 over 120");
+announce(`${pages} open pages over ${minutes} minutes`, "three minutes for 10,000 over 120");
 const morning = await simulate(MORNING);
 const allImporting = await simulate(ALL_IMPORTING);
 const judged = [judge("", MORNING, morning), judge(", all importing", ALL_IMPORTING, allImporting)];
@@ -99,11 +99,11 @@ const goals: Goal[] = [
 const head = ["Polls before", "In it", "After it", "Refreshes in it", "After it", "Right in 60 s", "In 90 s"];
 console.log(table(["Per second", ...head], judged.flatMap(({ rows }) => rows)));
 
-measuring("the CPU of a poll", "fifteen seconds");
+announce("the CPU of a poll", "fifteen seconds");
 const upstream = await startUpstream();
 const cpu = {
-  active: await cpuOfPoll(upstream, "get-sync-status", "active"),
-  idle: await cpuOfPoll(upstream, "get-sync-status", "idle"),
+  active: await measureCpu(upstream, "get-sync-status", "active"),
+  idle: await measureCpu(upstream, "get-sync-status", "idle"),
 };
 upstream.stop();
 
@@ -113,7 +113,7 @@ const [polls, rest] = [perPage("polls"), perPage("rest")];
 // An idle poll asks REST three times, an active one twice.
 const idle = rest - 2 * polls;
 const cores = ((polls - idle) * cpu.active + idle * cpu.idle) / 1e6;
-const rows = [1_000, 10_000, 100_000, Math.floor(1 / cores)].map((open) => [
+const rows = [1_000, 10_000, 100_000, Number((1 / cores).toPrecision(2))].map((open) => [
   ...[open, open * polls, open * idle, open * rest].map(count),
   (open * cores).toFixed(2),
 ]);
@@ -121,6 +121,6 @@ console.log(
   `\n${table(["Open pages", "Polls and Auth", "Idle polls", "REST", "Cores of the function"], rows)}`,
 );
 
-const failures = missed(goals);
+const failures = findMissed(goals);
 for (const failure of failures) console.error(failure);
 Deno.exit(failures.length ? 1 : 0);

@@ -6,18 +6,18 @@
  * @module
  */
 
-import { scale, scaleFailures, scaleTable } from "./database.ts";
-import { coldStart, cpu, latency, type Rounds } from "./polls.ts";
-import { type Goal, measuring, median, missed, table } from "./report.ts";
+import { findFailures, measureQueries, showQueries } from "./database.ts";
+import { compareCpu, measureColdStart, measureLatency, type Rounds } from "./polls.ts";
+import { announce, findMissed, type Goal, median, table } from "./report.ts";
 import { NAMES, type Rival, startUpstream } from "./rivals.ts";
 
 const upstream = await startUpstream();
-measuring("how long a poll takes, and a cold start", "half a minute");
-const active = await latency(upstream, "active");
-const idle = await latency(upstream, "idle");
-const starts = await coldStart(upstream);
-measuring("the CPU of a poll", "a minute");
-const cpuMicros = await cpu(upstream);
+announce("how long a poll takes, and a cold start", "half a minute");
+const active = await measureLatency(upstream, "active");
+const idle = await measureLatency(upstream, "idle");
+const starts = await measureColdStart(upstream);
+announce("the CPU of a poll", "a minute");
+const cpuMicros = await compareCpu(upstream);
 upstream.stop();
 
 /** A row of medians, one for each function. */
@@ -45,8 +45,8 @@ const goals: Goal[] = [
   { what: "CPU, times one wave unchecked", value: cpuBeside("one wave unchecked"), atMost: 1.5 },
 ];
 // Nothing is measured there without a server.
-const queries = await scale();
-if (queries.length) console.log(`\n${scaleTable(queries)}`);
-const failures = [...missed(goals), ...scaleFailures(queries)];
+const queries = await measureQueries();
+if (queries.length) console.log(`\n${showQueries(queries)}`);
+const failures = [...findMissed(goals), ...findFailures(queries)];
 for (const failure of failures) console.error(failure);
 Deno.exit(failures.length ? 1 : 0);

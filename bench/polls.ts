@@ -45,7 +45,7 @@ async function timed(task: () => Promise<unknown>): Promise<number> {
 }
 
 /** One poll at a time with the upstream 50 ms away: milliseconds, and those of one request to the upstream. */
-export async function latency(
+export async function measureLatency(
   upstream: Upstream,
   situation: Situation,
 ): Promise<{ ms: Rounds; roundTripMs: number }> {
@@ -76,7 +76,11 @@ async function load(url: string, token: string): Promise<void> {
 const usage = z.object({ ctime: z.number() });
 
 /** The CPU time of a warm function's process for a poll at 32 in flight, in microseconds. */
-export async function cpuOfPoll(upstream: Upstream, name: Rival, situation: Situation): Promise<number> {
+export async function measureCpu(
+  upstream: Upstream,
+  name: Rival,
+  situation: Situation,
+): Promise<number> {
   const token = await tokenFor(situation);
   return await inProcess(upstream, name, async ({ pid, url }) => {
     await load(url, token);
@@ -87,12 +91,12 @@ export async function cpuOfPoll(upstream: Upstream, name: Rival, situation: Situ
 }
 
 /** The same of an active poll, for each function. */
-export function cpu(upstream: Upstream): Promise<Rounds> {
-  return inTurn(5, (name) => cpuOfPoll(upstream, name, "active"));
+export function compareCpu(upstream: Upstream): Promise<Rounds> {
+  return inTurn(5, (name) => measureCpu(upstream, name, "active"));
 }
 
 /** From the start of the process to its first answer, in milliseconds. */
-export async function coldStart(upstream: Upstream): Promise<Rounds> {
+export async function measureColdStart(upstream: Upstream): Promise<Rounds> {
   const token = await tokenFor("active");
   return await inTurn(15, async (name) => {
     const before = performance.now();

@@ -15,7 +15,7 @@ export function table(head: string[], rows: string[][]): string {
 }
 
 /** Says what is being measured, and how long it takes. */
-export function measuring(what: string, howLong: string): void {
+export function announce(what: string, howLong: string): void {
   console.error(`Measuring ${what}: about ${howLong} …`);
 }
 
@@ -27,7 +27,7 @@ export interface Goal {
 }
 
 /** Says which goals were missed, one sentence each; a value that is not a number misses its goal as well. */
-export function missed(goals: Goal[]): string[] {
+export function findMissed(goals: Goal[]): string[] {
   return goals.filter(({ value, atMost }) => !(value <= atMost))
     .map(({ what, value, atMost }) => `${what}: ${value.toFixed(2)}, and at most ${atMost} is the goal`);
 }

@@ -10,7 +10,7 @@ import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
 import { startFunction } from "../local/function_process.ts";
 import { KEY, tokenOf, USER } from "../tests/support/fake_upstream.ts";
-import type { Claims } from "./upstream.ts";
+import type { Claims } from "./upstream_worker.ts";
 
 export type Situation = Claims["situation"];
 
@@ -25,7 +25,7 @@ export const NAMES = Object.keys(RIVALS) as Rival[];
 
 /** Starts the upstream of all rivals, in a thread of its own. */
 export async function startUpstream() {
-  const worker = new Worker(new URL("upstream.ts", import.meta.url), { type: "module" });
+  const worker = new Worker(new URL("upstream_worker.ts", import.meta.url), { type: "module" });
   const url = await new Promise<string>((resolve, reject) => {
     worker.onmessage = ({ data }) => resolve(data);
     worker.onerror = ({ message }) => reject(new Error(message));

@@ -1,6 +1,6 @@
 /**
- * `deno task soak [seconds]`: holds load on the function while every fifth poll
- * meets a fault upstream and clients go away. Fails on a wrong answer and if
+ * `deno task soak [seconds]`: holds load on the function while a fifth of the
+ * polls meets a fault upstream and clients go away. Fails on a wrong answer and if
  * memory grows.
  *
  * @module

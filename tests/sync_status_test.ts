@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { activeJobRows, recentJobRows } from "../supabase/functions/get-sync-status/contract.ts";
 import { getSyncStatus, type Outcome } from "../supabase/functions/get-sync-status/sync_status.ts";
-import type { Answer, Failed, Step, Upstream } from "../supabase/functions/get-sync-status/upstream.ts";
+import type { Answer, Failure, Step, Upstream } from "../supabase/functions/get-sync-status/upstream.ts";
 import { ACTIVE_ROW, AGENCY, RECENT_ROW } from "./support/fake_upstream.ts";
 import { test } from "./support/helpers.ts";
 
@@ -15,7 +15,7 @@ const [{ agency_id: _, ...job }, { agency_id: __, ...recent_job }] = [active, re
 const OTHER = { agency_id: "a0000000-0000-4000-8000-000000000002" };
 
 const answered = <Value>(value: Value): Answer<Value> => ({ kind: "answered", value });
-const failed = (step: Step, reason = "it failed"): Failed => ({ kind: "failed", step, reason });
+const failed = (step: Step, reason = "it failed"): Failure => ({ kind: "failed", step, reason });
 const foreign = (step: Step) => failed(step, "the answer is another agency's");
 const [NOTHING, UNASKED] = [answered(undefined), failed("historical_sync_jobs", "it need not be asked")];
 

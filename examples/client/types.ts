@@ -1,8 +1,9 @@
 /**
  * What get-sync-status answers, as plain types: a front end can import this
- * file without pulling in anything. The schemas in contract.ts are checked
- * against these types by the compiler. openapi.json is generated from them; the
- * tags (`@format`, `@minimum` and so on) say there what a type cannot.
+ * file without pulling in anything. The compiler refuses a schema in
+ * contract.ts that lacks one of these fields, the tests one that has more.
+ * openapi.json is generated from these types; the tags (`@format`, `@minimum`
+ * and so on) say there what a type cannot.
  *
  * @module
  */

@@ -5,7 +5,7 @@
 -- may not look into. A project may have it already; its rights stay its own.
 create schema if not exists private;
 
--- Who may write what public.users says of a user's agency could join any agency.
+-- A user who may write agency_id could join any agency.
 -- This looks at rights and policies, through views and generated columns. It
 -- does not see what triggers and SECURITY DEFINER functions write.
 create function private.find_tenancy_holes()
@@ -37,7 +37,7 @@ as $$
   ),
   relations as (
     select oid, oid::regclass as name, relkind, relrowsecurity,
-           coalesce(reloptions::text ~ 'security_invoker=(true|on|1)', false) as invoker
+           coalesce(reloptions::text ~ 'security_invoker=(true|on|yes|t|y|1)[,}]', false) as invoker
     from   pg_class
     where  oid in (select relation from columns)
   ),
@@ -80,15 +80,16 @@ as $$
   union all
   select format('Policy %I on %s: %s may %s what decides a user''s agency.', polname, name, role, privilege),
          format('revoke %s on %s from public, %s;', privilege, name, role)
-           || coalesce(format(' grant %s (%s) on %s to %s;', privilege, (
-                select string_agg(quote_ident(attname), ', ' order by attnum)
+           || coalesce((
+                select format(' grant %s (%s) on %s to %s;', privilege, string_agg(quote_ident(attname), ', ' order by attnum), name, role)
                 from   pg_attribute
                 where  attrelid = writers.relation
                 and    attnum > 0
                 and    not attisdropped
                 and    has_column_privilege(role, attrelid, attnum, privilege)
                 and    (attrelid, attnum::integer, privilege) not in (table writable)
-              ), name, role), '')
+                having count(*) > 0
+              ), '')
   from   writers;
 $$;
 
@@ -96,7 +97,7 @@ comment on function private.find_tenancy_holes() is 'How users could choose thei
 
 revoke all on function private.find_tenancy_holes() from public, anon, authenticated, service_role;
 
--- The helper is not made over a relation that users can write.
+-- The migration stops if users can write their own agency.
 do $$
 declare
   holes text;
@@ -109,7 +110,7 @@ end;
 $$;
 
 -- SECURITY DEFINER: the policies of other tables ask for the agency without
--- passing through the policy on users once more. It tells a caller nothing but
+-- passing through the policy on users once more. It returns only
 -- the caller's own agency.
 create function private.current_agency_id()
 returns uuid

@@ -35,7 +35,7 @@ create table public.historical_sync_jobs (
   constraint historical_sync_jobs_failed_calls    check (failed_calls    >= 0)
 );
 
-comment on table  public.historical_sync_jobs                  is 'Imports of historical calls, one row a job, written by the back end alone.';
+comment on table  public.historical_sync_jobs                  is 'Imports of historical calls, one row a job; only the back end writes them.';
 comment on column public.historical_sync_jobs.id               is 'Primary key.';
 comment on column public.historical_sync_jobs.agency_id        is 'The agency whose calls are imported; its jobs go with it.';
 comment on column public.historical_sync_jobs.status           is 'Where the job is in its life.';

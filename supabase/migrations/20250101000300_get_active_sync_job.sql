@@ -13,7 +13,8 @@ $$;
 
 -- SECURITY INVOKER: row-level security decides what the caller sees, whichever
 -- agency the argument names. BEGIN ATOMIC: names are resolved now, and callers
--- need no right on schema private. "select jobs": the whole row, as it is later.
+-- need no right on schema private. "select jobs" returns the whole row, with
+-- columns that are added later.
 create function public.get_active_sync_job(p_agency_id uuid default null)
 returns setof public.historical_sync_jobs
 language sql

@@ -34,6 +34,7 @@ export async function withDeadline<Result>(
   const end = new AbortController();
   const timer = setTimeout(() => end.abort(new DOMException("deadline", "TimeoutError")), DEADLINE_MS);
   const onClientGone = () => end.abort(clientGone.reason);
+  if (clientGone.aborted) onClientGone();
   clientGone.addEventListener("abort", onClientGone);
   try {
     return await signals.run(end.signal, task);

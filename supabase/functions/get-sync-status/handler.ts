@@ -61,8 +61,8 @@ export function createHandler(project: Project): (request: Request) => Promise<R
     const caller = readCaller(request.headers.get("Authorization"));
     if (!caller) return answerError("unauthorized");
 
-    // Under Deno's option `no-legacy-abort` this signal says that the client is gone. The platform aborts
-    // it only when writing the answer fails: a client that goes away is noticed late there.
+    // Aborted when the client is gone, by Deno's option `no-legacy-abort`. Supabase's platform notices that
+    // late: there it is aborted only when writing the answer fails.
     const outcome = await withDeadline(request.signal, () => getSyncStatus(connectAs(caller)));
     switch (outcome.kind) {
       case "status":

@@ -1,6 +1,6 @@
 /**
- * Starts get-sync-status: reads the environment and serves. The only file with
- * a side effect on import.
+ * Starts get-sync-status: reads the environment and serves. The only file that
+ * starts something on import.
  *
  * @module
  */
@@ -19,8 +19,8 @@ const ADDRESS = /^https?:\/\/[^\s/]+(\/[^\s/]+)*\/?$/;
  * (a JSON dictionary, entry `default`), then `SUPABASE_PUBLISHABLE_KEY`, then
  * the legacy `SUPABASE_ANON_KEY`. Empty counts as unset.
  *
- * @throws {Error} with one sentence if something is missing or malformed:
- * on Supabase's runtime `Deno.exit` does nothing
+ * @throws {Error} with one sentence if something is missing or malformed. It
+ * throws, because `Deno.exit` does nothing on Supabase's runtime
  *
  * @see https://supabase.com/docs/guides/functions/secrets
  */

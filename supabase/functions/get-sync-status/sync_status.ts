@@ -5,7 +5,7 @@
  */
 
 import type { SyncStatus } from "./types.ts";
-import type { Failed, Step, Upstream } from "./upstream.ts";
+import type { Failure, Step, Upstream } from "./upstream.ts";
 
 /**
  * What a poll comes to. Refused: `unauthorized` if Auth does not accept the
@@ -14,7 +14,7 @@ import type { Failed, Step, Upstream } from "./upstream.ts";
 export type Outcome =
   | { kind: "status"; status: SyncStatus }
   | { kind: "refused"; code: "unauthorized" | "forbidden" }
-  | Failed;
+  | Failure;
 
 /**
  * Answers with the agency's active job, or else its most recent finished one,
@@ -60,6 +60,6 @@ export async function getSyncStatus(upstream: Upstream): Promise<Outcome> {
  * The second lock behind row-level security: a row of another agency is never
  * passed on. It also catches a user who moves between two of the reads.
  */
-function refuseForeign(step: Step): Failed {
+function refuseForeign(step: Step): Failure {
   return { kind: "failed", step, reason: "the answer is another agency's" };
 }

@@ -1,6 +1,7 @@
 /**
  * What speaks to Auth and PostgREST: one client, and every answer as a value.
- * Judges nothing but whether an answer is one.
+ * Says of each answer whether it is one, and whether Auth accepts the token.
+ * What follows from that is in sync_status.ts.
  *
  * @module
  */
@@ -45,7 +46,7 @@ export interface Caller {
 export type Step = "auth.getUser" | "users" | "get_active_sync_job" | "historical_sync_jobs";
 
 /** An upstream request that gave no usable answer, as the log has it. Carries no token, no key and no row. */
-export interface Failed {
+export interface Failure {
   kind: "failed";
   step: Step;
   reason: string;
@@ -56,7 +57,7 @@ export interface Failed {
 }
 
 /** What an upstream request came to. */
-export type Answer<Value> = { kind: "answered"; value: Value } | Failed;
+export type Answer<Value> = { kind: "answered"; value: Value } | Failure;
 
 /**
  * What can be asked for one caller. Every read carries the caller's own token:
@@ -77,10 +78,11 @@ export interface Upstream {
 }
 
 /**
- * What Auth answers when the token itself is at fault. Only these codes sign a
- * user out; anything else (a rotated API key, a rate limit, a proxy's page) is
- * an outage, even with status 401. So is `no_authorization`: the header was
- * sent, and something on the way to Auth removed it.
+ * What Auth answers when the token itself is at fault. Only these codes, and
+ * `session_not_found` (see {@link readAuthError}), sign a user out. Anything else
+ * (a rotated API key, a rate limit, a proxy's page) is an outage, even with
+ * status 401. `no_authorization` is an outage too: the header was sent, and
+ * something on the way to Auth removed it.
  *
  * @see https://supabase.com/docs/guides/auth/debugging/error-codes
  */
@@ -99,8 +101,8 @@ const TOKEN_REFUSED = new Set([
  * One client serves all requests: it has no session, each query carries the
  * token of its own caller, and a query without one runs as anon and reads nothing.
  *
- * @returns a function that gives the {@link Upstream} of a caller. Its requests
- * end with the task that makes them: see deadline.ts.
+ * @returns a function that gives the {@link Upstream} of a caller. The end of a
+ * task cancels its requests: see deadline.ts.
  */
 export function connect(project: Project): (caller: Caller) => Upstream {
   const supabase = createClient<Database>(project.url, project.publishableKey, {
@@ -117,7 +119,7 @@ export function connect(project: Project): (caller: Caller) => Upstream {
       async verifyToken() {
         try {
           const { data, error } = await supabase.auth.getUser(token);
-          if (error) return judge(error);
+          if (error) return readAuthError(error);
           const user = authUser.safeParse(data.user);
           if (!user.success) return fail("auth.getUser", "the answer does not fit the contract");
           if (user.data.id !== sub) return fail("auth.getUser", "the answer names another user");
@@ -162,7 +164,7 @@ export function connect(project: Project): (caller: Caller) => Upstream {
 }
 
 /** Whose fault an error of Auth is: the token's, then it is not accepted, or not. */
-function judge(error: AuthError): Answer<false> {
+function readAuthError(error: AuthError): Answer<false> {
   // The first is what supabase-js makes of Auth's session_not_found.
   if (isAuthSessionMissingError(error) || TOKEN_REFUSED.has(error.code ?? "")) {
     return { kind: "answered", value: false };
@@ -194,7 +196,7 @@ async function read<Row>(
   }
 }
 
-function fail(step: Step, reason: string, status?: number, code?: unknown): Failed {
+function fail(step: Step, reason: string, status?: number, code?: unknown): Failure {
   // supabase-js gives 0 if there was no answer, and whatever an answer has as its code: that may
   // quote what must not be logged.
   const upstream_code = typeof code === "string" && /^\w{1,64}$/.test(code) ? code : undefined;
@@ -202,7 +204,7 @@ function fail(step: Step, reason: string, status?: number, code?: unknown): Fail
 }
 
 /** Uses no idle connection. Edge runtimes before March 2025 lack it. */
-const unpooled = Deno.createHttpClient?.({ poolMaxIdlePerHost: 0 });
+const freshConnection = Deno.createHttpClient?.({ poolMaxIdlePerHost: 0 });
 
 /**
  * `fetch` within the deadline of the task at hand.
@@ -217,8 +219,8 @@ async function fetchUpstream(input: RequestInfo | URL, init?: RequestInit): Prom
   // not followed is an answer, and to supabase-js an error.
   const request: RequestInit = { ...init, redirect: "manual", signal: currentSignal() };
   const response = await fetch(input, request)
-    // Over or cancelled, it fails again without being sent.
-    .catch(() => fetch(input, { ...request, client: unpooled }));
+    // If the deadline is over or the client is gone, this fails at once and sends nothing.
+    .catch(() => fetch(input, { ...request, client: freshConnection }));
   const { status, headers } = response;
   // No Response can be made with a status that HTTP does not define; 304 has no body.
   if (response.ok || status === 304 || status > 599) return response;
