@@ -1,7 +1,7 @@
 -- The demo's users and agencies, and what find_tenancy_holes finds on them. A
 -- project that has such tables of its own does not get this file.
 begin;
-select plan(48);
+select plan(49);
 \ir helpers.psql
 
 insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
@@ -68,6 +68,8 @@ end;
 $$;
 create policy "Own row" on public.users for update to authenticated using (id = auth.uid());
 select is_empty('select * from private.find_tenancy_holes()', 'A policy without the right to write is no hole');
+select is(pg_temp.remedied('grant update (agency_id) on public.users to authenticated'),
+  'Policy "Own row" on public.users: authenticated may update what decides a user''s agency. left: 0', 'A right to update that column and no other is a hole');
 select is(pg_temp.remedied('grant update on public.users to authenticated'),
   'Policy "Own row" on public.users: authenticated may update what decides a user''s agency. left: 0', 'An update policy with the right to update is a hole');
 select is(has_column_privilege('authenticated', 'public.users', 'created_at', 'update'), true, 'Its remedy leaves the other columns');
