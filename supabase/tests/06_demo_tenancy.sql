@@ -1,7 +1,7 @@
 -- The demo's users and agencies, and what find_tenancy_holes finds on them. A
 -- project that has such tables of its own does not get this file.
 begin;
-select plan(49);
+select plan(51);
 \ir helpers.psql
 
 insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
@@ -107,7 +107,7 @@ select is_empty(
     union all
     select p.proname, null from pg_proc p
     where  p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
-    and    p.proname in ('get_active_sync_job', 'current_agency_id', 'find_tenancy_holes')
+    and    p.proname in ('get_active_sync_job', 'current_agency_id', 'find_tenancy_holes', 'reviewed_policies')
     and    obj_description(p.oid, 'pg_proc') is null
     union all
     select t.typname, null from pg_type t where t.oid = 'public.sync_job_status'::regtype and obj_description(t.oid, 'pg_type') is null$$,
@@ -128,6 +128,12 @@ from   pg_attribute, unnest(array['insert', 'update']) as privilege
 where  attrelid = 'public.members'::regclass
 and    attnum > 0
 and    has_column_privilege('authenticated', attrelid, attnum, privilege);
+
+alter table public.members add foreign key (office_id) references auth.users (id);
+select matches(pg_temp.remedied('grant insert (id, office_id) on public.members to authenticated'),
+  'authenticated may insert .* left: 0$', 'A tenant that is a user of Auth is not taken for the user''s own id');
+create or replace function private.reviewed_policies() returns text[] language sql as $$ select array['"Own row" on public.members'] $$;
+select is(pg_temp.remedied('grant update on public.members to authenticated'), ' left: 0', 'A policy that was read is passed over');
 
 select * from finish();
 rollback;
