@@ -12,7 +12,12 @@ import { measureCpu } from "./polls.ts";
 import { announce, findMissed, type Goal, table } from "./report.ts";
 import { startUpstream } from "./rivals.ts";
 
-const [pages = 10_000, minutes = 120] = z.array(z.coerce.number().min(20)).max(2).parse(Deno.args);
+const args = z.array(z.coerce.number().min(20)).max(2).safeParse(Deno.args);
+if (!args.success) {
+  console.error("deno task fleet [pages] [minutes]: two numbers, each at least 20.");
+  Deno.exit(2);
+}
+const [pages = 10_000, minutes = 120] = args.data;
 
 const TROUBLES: Trouble[] = [
   { kind: "Auth is down", from: 5, to: 10 },

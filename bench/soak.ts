@@ -23,7 +23,11 @@ import { FAULTS, STEPS } from "../tests/support/faults.ts";
 import { jobId, keepsContract } from "../tests/support/helpers.ts";
 import { median } from "./report.ts";
 
-const seconds = z.coerce.number().positive().parse(Deno.args[0] ?? 60);
+const { data: seconds } = z.coerce.number().positive().safeParse(Deno.args[0] ?? 60);
+if (!seconds) {
+  console.error("deno task soak [seconds]: a number of seconds.");
+  Deno.exit(2);
+}
 
 /** The share of the polls that meet a fault, and of those whose client goes away. */
 const FAULT_SHARE = 0.2;

@@ -15,7 +15,9 @@ function useUserId() {
     const { data: { subscription } } = supabase.auth.onAuthStateChange((event, session) => {
       if (session || event === "SIGNED_OUT") return setUserId(session?.user.id ?? null);
       // In an outage the first event has no session, although one is stored; a later event will have it.
-      void supabase.auth.getSession().then(({ error }) => error || setUserId((known) => known ?? null));
+      void supabase.auth.getSession().then(({ data: { session }, error }) =>
+        error || setUserId((known) => known ?? session?.user.id ?? null)
+      );
     });
     return () => subscription.unsubscribe();
   }, []);

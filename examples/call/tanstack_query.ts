@@ -9,10 +9,15 @@ import { type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_st
 export type Seen = { status?: SyncStatus | undefined; problem?: SyncStatusProblem };
 const queryKey = (userId: string) => ["sync-status", userId];
 
-/** Feeds the cache: call it once, above all components that show the status. */
+/**
+ * Feeds the cache: call it once, above all components that show the status. `userId` comes from `useUserId` of
+ * react.tsx: in an outage, no session in the first event is no sign-out.
+ */
 export function useSyncStatusFeed(url: string, auth: SupabaseAuth, userId: string) {
   const cache = useQueryClient();
   useEffect(() => {
+    // The end of a watch still stands when a component shows it later.
+    cache.setQueryDefaults(["sync-status"], { gcTime: Infinity });
     const controller = new AbortController();
     watchSyncStatus({
       url,
@@ -25,12 +30,16 @@ export function useSyncStatusFeed(url: string, auth: SupabaseAuth, userId: strin
           return problem.kind === "unreachable" ? { ...seen, problem } : { problem };
         }),
     });
-    return () => controller.abort();
+    return () => {
+      controller.abort();
+      // The next session of this user begins with nothing, not with the end of this one.
+      cache.setQueryData<Seen>(queryKey(userId), {});
+    };
   }, [cache, url, auth, userId]);
 }
 
 /** What is known of the user's job, in any component. */
 export function useSyncStatusQuery(userId: string): Seen {
-  const { data } = useQuery<Seen>({ queryKey: queryKey(userId), queryFn: skipToken, gcTime: Infinity });
+  const { data } = useQuery<Seen>({ queryKey: queryKey(userId), queryFn: skipToken });
   return data ?? {};
 }

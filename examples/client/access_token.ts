@@ -47,21 +47,21 @@ const SESSION_OVER = [
  * and a refresh fails after 15 s. All other requests pass untouched, and may take as long as they like.
  *
  * Nothing is repeated or held: supabase-js retries for up to 30 s by itself, and then rests for a minute.
- * Whatever needs an expired session waits as long, `signOut()` too, and that ends the session that it finds
- * then: the longer the wait, the more often it is somebody else's.
+ * Calls that need an expired session wait as long, `signOut()` too. By then the session may be another user's,
+ * and `signOut()` ends that one.
  *
- * @param send what sends the requests; the browser's own `fetch` unless another is given
+ * @param send what sends the requests; the global `fetch` unless another is given
  */
-export function keepSession(send: typeof fetch = fetch): typeof fetch {
+export function keepSession(send: typeof fetch = (...args) => fetch(...args)): typeof fetch {
   return async (input, init) => {
     const url = input instanceof Request ? input.url : String(input);
     if (!/\/auth\/v1\/token\?(.*&)?grant_type=refresh_token/.test(url)) return await send(input, init);
     const signals = [AbortSignal.timeout(15_000), ...init?.signal ? [init.signal] : []];
     const response = await send(input, { ...init, signal: AbortSignal.any(signals) });
     // If the answer is not JSON, the request fails here.
-    const { access_token, refresh_token, code, error_code } = await response.clone().json();
+    const { access_token, refresh_token, expires_in, code, error_code } = await response.clone().json();
     const isOver = SESSION_OVER.includes(code) || SESSION_OVER.includes(error_code);
-    const isVerdict = response.ok ? access_token && refresh_token : isOver;
+    const isVerdict = response.ok ? access_token && refresh_token && expires_in : isOver;
     return isVerdict ? response : new Response(null, { status: 503 });
   };
 }
@@ -69,8 +69,8 @@ export function keepSession(send: typeof fetch = fetch): typeof fetch {
 /**
  * Makes the `getAccessToken` of `watchSyncStatus` from a supabase-js client.
  *
- * supabase-js does not reject if Auth is out of reach: it answers with an error and no session. This tells
- * that apart from a session that is over. It renews nothing ahead of time: supabase-js does, 90 s ahead.
+ * supabase-js does not reject if Auth is out of reach: it answers with an error and no session. This function
+ * distinguishes that from a session that is over. It renews nothing ahead of time: supabase-js does, 90 s ahead.
  *
  * @param auth `supabase.auth` of a client that was made with {@link keepSession}
  * @param userId whose token it is: in another tab somebody else may sign in
@@ -97,8 +97,10 @@ export function accessTokenFrom(
 /**
  * Removes the session of a user whose watch has ended with `signed_out`: supabase-js keeps one that was ended
  * elsewhere until its access token expires. The session of somebody else, who has signed in since, stays.
+ * Wait for it before the next sign-in.
  */
 export async function forgetSession(auth: SupabaseAuth, userId: string): Promise<void> {
-  const { data: { session } } = await auth.getSession();
-  if (session?.user.id === userId) await auth.signOut({ scope: "local" });
+  const { data: { session }, error } = await auth.getSession();
+  // Also if nothing is stored: then supabase-js reports the sign-out, which nobody else has.
+  if (!error && (!session || session.user.id === userId)) await auth.signOut({ scope: "local" });
 }

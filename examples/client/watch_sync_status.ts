@@ -1,6 +1,7 @@
 /**
  * A client of get-sync-status that polls no more than it has to: copy this folder into a front end. Depends on
- * nothing. Runs in every browser since March 2024 (`AbortSignal.any`), on Node.js and on Deno.
+ * nothing. Runs in every browser since March 2024 (`AbortSignal.any`), on Deno, and on Node.js 22 or newer: on 20 a
+ * signal of `AbortSignal.any` may be lost.
  *
  * @module
  */
@@ -41,7 +42,7 @@ export interface PollOptions {
   signal: AbortSignal;
 }
 
-/** What a watch needs. What a callback throws is reported as an unhandled rejection, and the watch goes on. */
+/** What a watch needs. What a callback throws is an unhandled rejection; in a browser the watch goes on. */
 export interface WatchSyncStatusOptions extends PollOptions {
   onStatus(status: SyncStatus): void;
   onError(problem: SyncStatusProblem): void;
@@ -49,7 +50,7 @@ export interface WatchSyncStatusOptions extends PollOptions {
 
 const SECOND = 1_000;
 
-/** How long a page waits, in milliseconds. This alone decides what open pages ask for together. */
+/** How long a page waits, in milliseconds. Only this decides what open pages ask for together. */
 export const INTERVALS = {
   /** Between two polls of an active job: a hundredth of its age, within these bounds. */
   active: { shortest: 2 * SECOND, longest: 15 * SECOND },
@@ -57,7 +58,7 @@ export const INTERVALS = {
   idle: 30 * SECOND,
   /** Such a wait is longer or shorter by up to this share, by chance: pages must not poll all at once. */
   spread: 0.2,
-  /** After a failure each wait is up to so many times the last one, less a random part of up to a half. */
+  /** After each failure the wait is multiplied by this. Then a random part, at most half of it, is subtracted. */
   growth: 4,
   /** The longest wait after a failed poll. */
   retry: 60 * SECOND,
@@ -96,8 +97,9 @@ export async function pollSyncStatus({ url, getAccessToken, signal }: PollOption
 function inTime<Result>(signal: AbortSignal, task: (signal: AbortSignal) => Promise<Result>) {
   signal.throwIfAborted();
   const limit = AbortSignal.any([signal, AbortSignal.timeout(15 * SECOND)]);
+  const result = task(limit);
   const end = new Promise<never>((_, reject) => limit.addEventListener("abort", () => reject(limit.reason)));
-  return Promise.race([task(limit), end]);
+  return Promise.race([result, end]);
 }
 
 /** By status and body together: a firewall or a gateway in the function's place sends one or the other. */
@@ -141,7 +143,7 @@ export interface SyncStatusWatch {
   ended: Promise<void>;
   /**
    * Asks for a poll now, for example after the user has started an import. Several calls make one poll. It
-   * leaves 2 s after the last at the soonest, never beside one, and in a hidden tab when the tab is shown.
+   * starts at least 2 s after the last poll began, never during one; in a hidden tab, once the tab is shown.
    */
   pollNow(): void;
 }
@@ -149,9 +151,9 @@ export interface SyncStatusWatch {
 /**
  * Polls until it is aborted, the session is over or the user has no agency.
  *
- * One poll at a time. While a job is active: every 2 s, less often as it gets old (a hundredth of its age,
- * up to 15 s). While none is: every 30 s. After failures: up to a minute. Never while the tab is hidden; at
- * once when it is shown again, and within 4 s when the network has returned.
+ * One poll at a time, at the {@link INTERVALS}: often while a job is young, less often as it gets old, while none
+ * is active, and after failures. Never while the tab is hidden. When the tab is shown again or the network has
+ * returned it polls soon, unless a poll is under way.
  */
 export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatch {
   const { onStatus, onError } = options;
