@@ -23,7 +23,7 @@ import { FAULTS, STEPS } from "../tests/support/faults.ts";
 import { jobId, keepsContract } from "../tests/support/helpers.ts";
 import { median } from "./report.ts";
 
-const { data: seconds } = z.coerce.number().positive().safeParse(Deno.args[0] ?? 60);
+const { data: seconds = 0 } = z.coerce.number().positive().safeParse(Deno.args[0] ?? 60);
 if (!seconds) {
   console.error("deno task soak [seconds]: a number of seconds.");
   Deno.exit(2);

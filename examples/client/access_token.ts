@@ -69,8 +69,8 @@ export function keepSession(send: typeof fetch = (...args) => fetch(...args)): t
 /**
  * Makes the `getAccessToken` of `watchSyncStatus` from a supabase-js client.
  *
- * supabase-js does not reject if Auth is out of reach: it answers with an error and no session. This function
- * distinguishes that from a session that is over. It renews nothing ahead of time: supabase-js does, 90 s ahead.
+ * If Auth is out of reach, supabase-js answers with an error and no session. This function distinguishes that
+ * from a session that is over. It renews nothing ahead of time: supabase-js does, 90 s ahead.
  *
  * @param auth `supabase.auth` of a client that was made with {@link keepSession}
  * @param userId whose token it is: in another tab somebody else may sign in
@@ -96,8 +96,7 @@ export function accessTokenFrom(
 
 /**
  * Removes the session of a user whose watch has ended with `signed_out`: supabase-js keeps one that was ended
- * elsewhere until its access token expires. The session of somebody else, who has signed in since, stays.
- * Wait for it before the next sign-in.
+ * elsewhere until its access token expires. Another user's session stays. Wait for it before the next sign-in.
  */
 export async function forgetSession(auth: SupabaseAuth, userId: string): Promise<void> {
   const { data: { session }, error } = await auth.getSession();
