@@ -54,14 +54,6 @@ test("supabase_js.ts passes on Auth's error in an outage, and does not call it u
   await assert.rejects(bySupabaseJs.syncStatus(expired), { name: "AuthApiError", status: 429 });
 });
 
-test("supabase-js gets the status with a region", async () => {
-  const { data } = await fresh.functions.invoke("get-sync-status", {
-    method: "GET",
-    region: "eu-west-1" as never,
-  });
-  assert.deepEqual(data, NEVER);
-});
-
 test("fetch.ts gives the status, and the stable code of an error", async () => {
   const ask = (token: string) => byFetch.syncStatus(project.url, project.publishableKey, token);
   assert.deepEqual(await ask(await tokenOf(fresh)), NEVER);

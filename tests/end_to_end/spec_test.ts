@@ -1,9 +1,7 @@
 /** Each sentence of the specification, end to end. */
 
 import assert from "node:assert/strict";
-import type { Readable } from "node:stream";
-import { createClient } from "@supabase/supabase-js";
-import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, keepsContract, poll, test } from "../support/helpers.ts";
+import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, poll, test } from "../support/helpers.ts";
 import { parseSyncStatus } from "../support/published_contract.ts";
 import { startProject } from "../support/project.ts";
 
@@ -130,32 +128,4 @@ test("HEAD is answered with 405, the headers and no body", async () => {
   assert.equal(response.headers.get("Allow"), "GET, OPTIONS");
   assert.equal(response.headers.get("Access-Control-Allow-Origin"), "*");
   assert.equal(await response.text(), "");
-});
-
-test("GET ignores a body", async () => {
-  // fetch sends no body with GET; node's client does.
-  const { request } = await import(project.functionUrl.startsWith("https:") ? "node:https" : "node:http");
-  const body = `{"p_agency_id":"${harbour}"}`;
-  const headers = {
-    "apikey": project.publishableKey,
-    "Authorization": `Bearer ${fresh}`,
-    "Content-Type": "application/json",
-    "Content-Length": body.length,
-  };
-  const text = await new Promise<string>((resolve, reject) => {
-    request(project.functionUrl, { method: "GET", headers }, async (response: Readable) => {
-      resolve(await Array.fromAsync(response, String).then((parts) => parts.join("")));
-    }).once("error", reject).end(body);
-  });
-  assert.equal(text, '{"active":false,"recent_job":null}');
-});
-
-test("supabase-js reads the status with functions.invoke, and gets a 401 without a session", async () => {
-  const options = { auth: { persistSession: false, autoRefreshToken: false } };
-  const supabase = createClient(project.url, project.publishableKey, options);
-  const { error } = await supabase.functions.invoke("get-sync-status", { method: "GET" });
-  assert.equal((await keepsContract(error.context)).status, 401);
-  await supabase.auth.signInWithPassword({ email: scene.finished.email, password: project.password });
-  const { data } = await supabase.functions.invoke("get-sync-status", { method: "GET" });
-  assert.equal(data.recent_job.status, "completed");
 });
