@@ -201,6 +201,7 @@ async function forward(request: Request, running: Promise<FunctionProcess> | und
       return await fetch(address, { method, headers, body, redirect: "manual", signal });
     }
   } catch {
+    // It did not start, or it has ended.
   }
   const message = "The function did not answer. The terminal of `task dev` says why.";
   return forAnyOrigin(Response.json({ message }, { status: 503 }));

@@ -44,6 +44,7 @@ const anon = { SUPABASE_ANON_KEY: "anon" };
 const BAD_KEY = "the publishable key has a blank, a line break or a character that is not ASCII";
 
 const REFUSALS: [string, Env, string][] = [
+  ["SUPABASE_URL is missing", anon, "SUPABASE_URL is not set"],
   ["SUPABASE_URL is empty", { SUPABASE_URL: "", ...anon }, "SUPABASE_URL is not set"],
   ["SUPABASE_URL is no address", { SUPABASE_URL: "x", ...anon }, "SUPABASE_URL is not an http(s) address"],
   [

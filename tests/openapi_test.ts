@@ -1,9 +1,8 @@
-/** openapi.json: generated, valid, equal to what the function answers, and read by a client generator. */
+/** openapi.json: generated, valid, and equal to what the function answers. */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import document from "../docs/openapi.json" with { type: "json" };
-import { deno, npx, pathOf } from "../local/commands.ts";
+import { npx, pathOf } from "../local/commands.ts";
 import { generateOpenapi } from "../scripts/generate_openapi.ts";
 import { answer, authError, rows, startFunctionOnFake, TOKEN } from "./support/fake_upstream.ts";
 import { poll, test } from "./support/helpers.ts";
@@ -11,8 +10,6 @@ import { parseSyncStatus } from "./support/published_contract.ts";
 
 const PATH = pathOf("../docs/openapi.json", import.meta.url);
 const REDOCLY_CLI = "@redocly/cli@2.77.0";
-// Through npx, which gives it the TypeScript 5 that it needs.
-const OPENAPI_TYPESCRIPT = "openapi-typescript@7.13.0";
 
 const { upstream, fn } = await startFunctionOnFake();
 
@@ -45,29 +42,5 @@ test("openapi.json describes each answer to a GET: its body, its headers, its ex
     const examples = Object.values(described.content["application/json"].examples).map(({ value }) => value);
     if (status === "200") examples.forEach((example) => parseSyncStatus(example));
     else assert.deepEqual(examples, [body]);
-  }
-});
-
-test("types generated from openapi.json are those of types.ts, and there is GET alone", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    await Deno.writeTextFile(join(folder, "generated.ts"), await npx(OPENAPI_TYPESCRIPT, [PATH]));
-    await Deno.copyFile(pathOf("../examples/client/types.ts", import.meta.url), join(folder, "types.ts"));
-    const use = join(folder, "use.ts");
-    await Deno.writeTextFile(
-      use,
-      `import type { components, paths } from "./generated.ts";
-       import type { ErrorBody, SyncStatus } from "./types.ts";
-       type Schemas = components["schemas"];
-       export const generated = (status: SyncStatus): Schemas["SyncStatus"] => status;
-       export const own = (status: Schemas["SyncStatus"]): SyncStatus => status;
-       export const error = (body: Schemas["ErrorBody"]): ErrorBody => body;
-       export const none: undefined = ({} as paths["/get-sync-status"]).post;
-       // @ts-expect-error: an idle status has no job
-       export const wrong = (status: Schemas["IdleSync"]) => status.job;`,
-    );
-    await deno(["check", "--quiet", "--config", pathOf("../deno.json", import.meta.url), use]);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
   }
 });

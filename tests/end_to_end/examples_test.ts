@@ -26,8 +26,6 @@ async function signedInAs({ email }: Person) {
 }
 const fresh = await signedInAs(people.fresh);
 const nobody = await signedInAs(people.nobody);
-const tokenOf = async (supabase: typeof fresh) =>
-  (await supabase.auth.getSession()).data.session?.access_token ?? "";
 
 const NEVER: SyncStatus = { active: false, recent_job: null };
 
@@ -56,8 +54,8 @@ test("supabase_js.ts passes on Auth's error in an outage, and does not call it u
 
 test("fetch.ts gives the status, and the stable code of an error", async () => {
   const ask = (token: string) => byFetch.syncStatus(project.url, project.publishableKey, token);
-  assert.deepEqual(await ask(await tokenOf(fresh)), NEVER);
-  await assert.rejects(ask(await tokenOf(nobody)), { message: "forbidden" });
+  assert.deepEqual(await ask(await project.signIn(people.fresh)), NEVER);
+  await assert.rejects(ask(await project.signIn(people.nobody)), { message: "forbidden" });
   await assert.rejects(ask("nonsense"), { message: "unauthorized" });
 });
 
@@ -88,7 +86,7 @@ if (Deno.build.os !== "windows") {
         ...Deno.env.toObject(),
         SUPABASE_URL: project.url,
         PUBLISHABLE_KEY: project.publishableKey,
-        ACCESS_TOKEN: await tokenOf(fresh),
+        ACCESS_TOKEN: await project.signIn(people.fresh),
       },
     });
     assert.match(stdout, /^HTTP\/1\.1 200 OK/);
