@@ -108,12 +108,7 @@ const DOCUMENT = {
       "WWW-Authenticate": header({ const: ERRORS.unauthorized.headers?.["WWW-Authenticate"] }),
     },
     securitySchemes: {
-      accessToken: {
-        type: "http",
-        scheme: "bearer",
-        bearerFormat: "JWT",
-        description: "Of the signed-in user",
-      },
+      accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
     },
     schemas: makeSchemas(),
   },

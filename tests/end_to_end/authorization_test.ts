@@ -13,12 +13,6 @@ const token = await project.signIn(importing);
 
 const ANOTHER_SECRET = "another-secret-of-at-least-32-characters";
 const { secret } = project;
-if (!secret) {
-  leftOut(
-    "GET answers 401 to tokens that are forged with the project's own key",
-    "the key is not known: SUPABASE_JWT_SECRET names it",
-  );
-}
 
 const askWith = (authorization?: string) =>
   poll(project.functionUrl, undefined, authorization === undefined ? {} : { headers: { authorization } });
@@ -47,7 +41,9 @@ function forge(
     .sign(new TextEncoder().encode(key));
 }
 
-if (secret) {
+const FORGED = "tokens that are forged with the project's own key";
+if (!secret) leftOut(FORGED, "the key is not known: SUPABASE_JWT_SECRET names it");
+else {
   test("GET accepts a forged token with the right key and a live session's claims", async () => {
     // So the refusals below come from their changes, not from the forging.
     const { session_id } = JSON.parse(atob(token.split(".")[1] ?? ""));
@@ -63,15 +59,12 @@ const unsigned = new UnsecuredJWT({ sub: importing.id, role: "authenticated" }).
 
 const REFUSED: Record<string, string | undefined> = {
   "without an Authorization header": undefined,
-  "with the scheme alone": "Bearer",
   "with another scheme": `Basic ${btoa(`${importing.email}:${project.password}`)}`,
   "with a token cut short": `Bearer ${token.slice(0, -5)}`,
   "with two tokens": `Bearer ${token}, Bearer ${token}`,
   "with an oversized token": `Bearer ${token}${"A".repeat(20_000)}`,
   "with the publishable key as Bearer token": `Bearer ${project.publishableKey}`,
   "with a legacy anon key as Bearer token": `Bearer ${await forge({ role: "anon" })}`,
-  "with a token without sub": `Bearer ${await forge({})}`,
-  "with a token whose sub is not a UUID": `Bearer ${await forge({ sub: "1 or 1=1" })}`,
   "with a token signed with another key": `Bearer ${await forge({ sub: importing.id }, ANOTHER_SECRET)}`,
   "with a token without a signature (alg none)": `Bearer ${unsigned}`,
   "with alg none and a signature": `Bearer ${unsigned}c2ln`,

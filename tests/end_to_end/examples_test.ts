@@ -31,9 +31,7 @@ const NEVER: SyncStatus = { active: false, recent_job: null };
 
 test("supabase_js.ts gives the status, and the stable code of an error", async () => {
   assert.deepEqual(await bySupabaseJs.syncStatus(fresh), NEVER);
-  await assert.rejects(bySupabaseJs.syncStatus(nobody), {
-    message: "forbidden",
-  });
+  await assert.rejects(bySupabaseJs.syncStatus(nobody), { message: "forbidden" });
 });
 
 test("supabase_js.ts passes on Auth's error in an outage, and does not call it unauthorized", async () => {
@@ -79,16 +77,14 @@ test("watch.ts reports the status and a problem, until it is aborted", async () 
 
 if (Deno.build.os !== "windows") {
   test("curl.sh prints the status and its headers", async () => {
-    const { stdout } = await promisify(execFile)("sh", [
-      pathOf("../../examples/call/curl.sh", import.meta.url),
-    ], {
-      env: {
-        ...Deno.env.toObject(),
-        SUPABASE_URL: project.url,
-        PUBLISHABLE_KEY: project.publishableKey,
-        ACCESS_TOKEN: await project.signIn(people.fresh),
-      },
-    });
+    const env = {
+      ...Deno.env.toObject(),
+      SUPABASE_URL: project.url,
+      PUBLISHABLE_KEY: project.publishableKey,
+      ACCESS_TOKEN: await project.signIn(people.fresh),
+    };
+    const script = pathOf("../../examples/call/curl.sh", import.meta.url);
+    const { stdout } = await promisify(execFile)("sh", [script], { env });
     assert.match(stdout, /^HTTP\/1\.1 200 OK/);
     assert.match(stdout, /\{"active":false,"recent_job":null\}$/);
   });
