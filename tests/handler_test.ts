@@ -111,7 +111,7 @@ test("a client that disconnects cancels every upstream request, repeats none, an
   assert.deepEqual(fn.output.slice(logged), []);
 });
 
-test("GET answers 500 if the function itself fails, and logs the error's class alone", async () => {
+test("GET answers 500 if the function itself fails, and logs only the error's class", async () => {
   const request = new Request(fn.url);
   const thrown = Object.assign(new Error(`at ${TOKEN}`), { name: "BrokenError" });
   Object.defineProperty(request, "headers", { get: () => assert.fail(thrown) });
