@@ -1,7 +1,7 @@
 /** handler.ts: what reaches the upstream, what is logged, and what happens when a client goes away. */
 
 import assert from "node:assert/strict";
-import { type IncomingMessage, request } from "node:http";
+import http from "node:http";
 import { createHandler } from "../supabase/functions/get-sync-status/handler.ts";
 import {
   answer,
@@ -41,8 +41,8 @@ test("GET ignores a body", async () => {
   const body = '{"p_agency_id":"a0000000-0000-4000-8000-000000000002"}';
   const headers = { "Authorization": `Bearer ${TOKEN}`, "Content-Length": body.length };
   // fetch sends no body with GET.
-  const { statusCode } = await new Promise<IncomingMessage>((resolve, reject) =>
-    request(fn.url, { headers }, resolve).once("error", reject).end(body)
+  const { statusCode } = await new Promise<http.IncomingMessage>((resolve, reject) =>
+    http.request(fn.url, { headers }, resolve).once("error", reject).end(body)
   );
   assert.equal(statusCode, 200);
   assert(upstream.requests.every(({ url }) => !url.searchParams.has("p_agency_id")));
