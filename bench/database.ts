@@ -6,9 +6,8 @@
  */
 
 import postgres from "postgres";
-import { databaseServer } from "../local/database.ts";
+import { createDatabase, databaseServer } from "../local/database.ts";
 import { apply, project } from "../local/platform.ts";
-import { createDatabase } from "../local/postgres_server.ts";
 import { median, table } from "./report.ts";
 
 /** Jobs in the table; there are a tenth as many agencies. */

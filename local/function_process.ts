@@ -33,23 +33,21 @@ export interface FunctionProcess {
  *
  * @param options.env its environment, beside the caller's {@link cleanEnvironment}
  * @param options.entrypoint another function to start in its place
- * @param options.permissions what it may do, as flags of `deno run`
  * @param options.onLine called with each line that it writes
  * @throws {Error} with the function's own words if it ends before it listens
  */
 export async function startFunction(
-  { env, entrypoint = GET_SYNC_STATUS, permissions = PERMISSIONS, onLine }: {
+  { env, entrypoint = GET_SYNC_STATUS, onLine }: {
     env: Record<string, string>;
     entrypoint?: URL;
-    permissions?: string[];
     onLine?: (line: string) => void;
   },
 ): Promise<FunctionProcess> {
   const named = entrypoint === GET_SYNC_STATUS ? Deno.env.get(PLATFORM_VARIABLE) : undefined;
   const platform = named ? platformFunction.parse(JSON.parse(named)) : undefined;
   const args = platform
-    ? ["--no-lock", "--config", platform.config, ...permissions, platform.entrypoint]
-    : [`--preload=${pathOf("end_with_stdin.ts", import.meta.url)}`, ...permissions, entrypoint.href];
+    ? ["--no-lock", "--config", platform.config, ...PERMISSIONS, platform.entrypoint]
+    : [`--preload=${pathOf("end_with_stdin.ts", import.meta.url)}`, ...PERMISSIONS, entrypoint.href];
   const child = spawn(platform?.deno ?? Deno.execPath(), ["run", "--no-prompt", ...args], {
     env: { ...cleanEnvironment(), ...env, DENO_SERVE_ADDRESS: "tcp:127.0.0.1:0", NO_COLOR: "1" },
   });

@@ -32,7 +32,7 @@ function makeSchemas(): Record<string, unknown> {
     skipTypeCheck: true,
   }).createSchema();
   const schemas = JSON.stringify(definitions).replaceAll("#/definitions/", "#/components/schemas/");
-  // Generators make a union of `oneOf` alone, and a body is one of the two.
+  // Generators make a union only of `oneOf`, and a body is one of the two.
   return JSON.parse(schemas.replace('"SyncStatus":{"anyOf"', '"SyncStatus":{"oneOf"'));
 }
 
@@ -108,12 +108,7 @@ const DOCUMENT = {
       "WWW-Authenticate": header({ const: ERRORS.unauthorized.headers?.["WWW-Authenticate"] }),
     },
     securitySchemes: {
-      accessToken: {
-        type: "http",
-        scheme: "bearer",
-        bearerFormat: "JWT",
-        description: "Of the signed-in user",
-      },
+      accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
     },
     schemas: makeSchemas(),
   },

@@ -33,29 +33,16 @@ async function script(file: string): Promise<string> {
 
 /** Runs one file and reads its Test Anything Protocol (https://testanything.org): assertions, and what failed them. */
 async function run(sql: string): Promise<{ name: string; problem?: string }[]> {
-  const lines: string[] = [];
-  const assertions: { name: string; problem?: string }[] = [];
   try {
-    for (const { rows } of await database.exec(sql, { rowMode: "array" })) {
-      for (const [text] of rows as unknown as unknown[][]) {
-        if (typeof text === "string") lines.push(...text.split("\n"));
-      }
-    }
+    const results = await database.exec(sql, { rowMode: "array" });
+    const lines = results.flatMap(({ rows }) => rows as unknown as unknown[][]).flat().join("\n");
+    const assertions = [...lines.matchAll(/^(not )?ok \d+ - (.*)((?:\n#.*)*)/gm)]
+      .map(([all, not, name = ""]) => not ? { name, problem: all } : { name });
+    // finish() says so if the number of assertions is not the one that was planned.
+    const [unplanned] = /^# Looks like you planned.*/m.exec(lines) ?? [];
+    return unplanned ? [...assertions, { name: "keeps its plan", problem: unplanned }] : assertions;
   } catch (error) {
-    assertions.push({ name: "runs to its end", problem: String(error) });
     await database.exec("rollback");
+    return [{ name: "runs to its end", problem: String(error) }];
   }
-  for (const [index, line] of lines.entries()) {
-    const [, not, name] = /^(not )?ok \d+ - (.*)$/.exec(line) ?? [];
-    if (name === undefined) {
-      // finish() says so if the number of assertions is not the one that was planned.
-      if (line.startsWith("# Looks like you planned")) {
-        assertions.push({ name: "keeps its plan", problem: line });
-      }
-      continue;
-    }
-    const end = lines.findIndex((next, at) => at > index && !next.startsWith("#"));
-    assertions.push(not ? { name, problem: lines.slice(index + 1, end).join("\n") || line } : { name });
-  }
-  return assertions;
 }

@@ -5,7 +5,7 @@ import FakeTimers from "@sinonjs/fake-timers";
 import { currentSignal, withDeadline } from "../supabase/functions/get-sync-status/deadline.ts";
 import { test } from "./support/helpers.ts";
 
-/** Starts a task that ends when it is told to, or fails with its signal's reason. */
+/** Starts a task that ends when its test says so, or fails with its signal's reason. */
 function start(client = new AbortController().signal) {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   let signal: AbortSignal | undefined;
@@ -20,7 +20,7 @@ function start(client = new AbortController().signal) {
   return { done, finish: resolve, fail: reject, signal: () => signal };
 }
 
-test("withDeadline aborts its signal after 8 seconds, and leaves no timer behind", async () => {
+test("withDeadline aborts its signal after 8 seconds or when the task is done, and leaves no timer behind", async () => {
   const clock = FakeTimers.install({ toFake: ["setTimeout", "clearTimeout"] });
   try {
     const late = start();
@@ -34,6 +34,7 @@ test("withDeadline aborts its signal after 8 seconds, and leaves no timer behind
     const quick = start();
     quick.finish("done");
     assert.equal(await quick.done, "done");
+    assert.equal(quick.signal()?.aborted, true);
     assert.equal(clock.countTimers(), 0, "after the task");
 
     const broken = start();
@@ -50,13 +51,6 @@ test("withDeadline aborts its signal when the client is gone, with the client's 
   const { done } = start(client.signal);
   client.abort(new Error("gone"));
   await assert.rejects(done, /gone/);
-});
-
-test("withDeadline aborts its signal when the task is done", async () => {
-  const { done, finish, signal } = start();
-  finish("done");
-  await done;
-  assert.equal(signal()?.aborted, true);
 });
 
 test("withDeadline gives each of two tasks at once its own signal", async () => {

@@ -12,38 +12,35 @@ const SUPABASE_URL = upstream.url;
 
 type Env = Record<string, string>;
 
-const BLANK = '{"default":"  "}';
-const DICTIONARY = '{"mobile":"m","default":"dictionary"}';
-const [single, anon] = [{ SUPABASE_PUBLISHABLE_KEY: "single" }, { SUPABASE_ANON_KEY: "anon" }];
-
-const KEYS: [string, Env, string][] = [
-  ["SUPABASE_PUBLISHABLE_KEYS, entry default, before all others", {
-    SUPABASE_PUBLISHABLE_KEYS: DICTIONARY,
-    ...single,
-    ...anon,
-  }, "dictionary"],
-  ["SUPABASE_PUBLISHABLE_KEY before the legacy key", { ...single, ...anon }, "single"],
-  ["the next key if the dictionary has no default", { SUPABASE_PUBLISHABLE_KEYS: "{}", ...single }, "single"],
-  ["the next key if the default is blank", { SUPABASE_PUBLISHABLE_KEYS: BLANK, ...single }, "single"],
-  ["the legacy SUPABASE_ANON_KEY if the others are empty", {
-    SUPABASE_PUBLISHABLE_KEYS: "",
-    SUPABASE_PUBLISHABLE_KEY: "",
-    ...anon,
-  }, "anon"],
+/** Values of SUPABASE_PUBLISHABLE_KEYS, SUPABASE_PUBLISHABLE_KEY and SUPABASE_ANON_KEY. */
+const KEYS: [sentence: string, keys: [string, string, string], used: string][] = [
+  [
+    "SUPABASE_PUBLISHABLE_KEYS, entry default, before all others",
+    ['{"mobile":"m","default":"dictionary"}', "single", "anon"],
+    "dictionary",
+  ],
+  ["SUPABASE_PUBLISHABLE_KEY before the legacy key", ["", "single", "anon"], "single"],
+  ["the next key if the dictionary has no default", ["{}", "single", ""], "single"],
+  ["the next key if the default is blank", ['{"default":"  "}', "single", ""], "single"],
+  ["the legacy SUPABASE_ANON_KEY if the others are empty", ["", "", "anon"], "anon"],
 ];
-for (const [what, env, key] of KEYS) {
+for (
+  const [what, [SUPABASE_PUBLISHABLE_KEYS, SUPABASE_PUBLISHABLE_KEY, SUPABASE_ANON_KEY], used] of KEYS
+) {
   test(`index.ts uses ${what}`, async () => {
     upstream.reset();
-    const fn = await startFunction({ env: { SUPABASE_URL, ...env } });
+    const keys = { SUPABASE_PUBLISHABLE_KEYS, SUPABASE_PUBLISHABLE_KEY, SUPABASE_ANON_KEY };
+    const fn = await startFunction({ env: { SUPABASE_URL, ...keys } });
     try {
       assert.equal((await poll(fn.url, TOKEN)).status, 200);
-      assert.deepEqual(new Set(upstream.requests.map(({ headers }) => headers["apikey"])), new Set([key]));
+      assert.deepEqual(new Set(upstream.requests.map(({ headers }) => headers["apikey"])), new Set([used]));
     } finally {
       await fn.stop();
     }
   });
 }
 
+const anon = { SUPABASE_ANON_KEY: "anon" };
 const BAD_KEY = "the publishable key has a blank, a line break or a character that is not ASCII";
 
 const REFUSALS: [string, Env, string][] = [

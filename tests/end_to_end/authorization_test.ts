@@ -13,22 +13,19 @@ const token = await project.signIn(importing);
 
 const ANOTHER_SECRET = "another-secret-of-at-least-32-characters";
 const { secret } = project;
-if (!secret) {
-  leftOut(
-    "GET answers 401 to tokens that are forged with the project's own key",
-    "the key is not known: SUPABASE_JWT_SECRET names it",
-  );
-}
 
 const askWith = (authorization?: string) =>
   poll(project.functionUrl, undefined, authorization === undefined ? {} : { headers: { authorization } });
 
-/** Polls, asserts a 401 that names the scheme, and gives its body. */
-async function is401(authorization?: string): Promise<string> {
-  const { status, headers, text } = await askWith(authorization);
+/** Polls and asserts a 401, which names the scheme and is the same for every cause. */
+async function is401(authorization?: string): Promise<void> {
+  const { status, headers, body } = await askWith(authorization);
   assert.equal(status, 401);
   assert.equal(headers.get("WWW-Authenticate"), "Bearer");
-  return text;
+  assert.deepEqual(body, {
+    error: "Sign in and send a valid access token as Bearer token in the Authorization header.",
+    code: "unauthorized",
+  });
 }
 
 /** Makes a token as Auth does, with these claims. Signed with the project's key if that is known. */
@@ -44,7 +41,9 @@ function forge(
     .sign(new TextEncoder().encode(key));
 }
 
-if (secret) {
+const FORGED = "tokens that are forged with the project's own key";
+if (!secret) leftOut(FORGED, "the key is not known: SUPABASE_JWT_SECRET names it");
+else {
   test("GET accepts a forged token with the right key and a live session's claims", async () => {
     // So the refusals below come from their changes, not from the forging.
     const { session_id } = JSON.parse(atob(token.split(".")[1] ?? ""));
@@ -57,35 +56,27 @@ const [header, payload = "", signature] = token.split(".");
 const another = btoa(atob(payload).replace(importing.id, finished.id)).replaceAll("=", "");
 const unsigned = new UnsecuredJWT({ sub: importing.id, role: "authenticated" }).setExpirationTime("1h")
   .encode();
-const expired = await forge({ sub: importing.id }, undefined, 1);
 
 const REFUSED: Record<string, string | undefined> = {
   "without an Authorization header": undefined,
-  "with the scheme alone": "Bearer",
   "with another scheme": `Basic ${btoa(`${importing.email}:${project.password}`)}`,
   "with a token cut short": `Bearer ${token.slice(0, -5)}`,
   "with two tokens": `Bearer ${token}, Bearer ${token}`,
   "with an oversized token": `Bearer ${token}${"A".repeat(20_000)}`,
   "with the publishable key as Bearer token": `Bearer ${project.publishableKey}`,
   "with a legacy anon key as Bearer token": `Bearer ${await forge({ role: "anon" })}`,
-  "with a token without sub": `Bearer ${await forge({})}`,
-  "with a token whose sub is not a UUID": `Bearer ${await forge({ sub: "1 or 1=1" })}`,
   "with a token signed with another key": `Bearer ${await forge({ sub: importing.id }, ANOTHER_SECRET)}`,
   "with a token without a signature (alg none)": `Bearer ${unsigned}`,
   "with alg none and a signature": `Bearer ${unsigned}c2ln`,
   "with another user's id in a token whose signature is kept": `Bearer ${header}.${another}.${signature}`,
-  "with an expired token": `Bearer ${expired}`,
+  "with an expired token": `Bearer ${await forge({ sub: importing.id }, undefined, 1)}`,
   "with a token of a user whom Auth does not know": `Bearer ${await forge({
     sub: "d0000000-0000-4000-8000-00000000000d",
   })}`,
 };
 for (const [condition, authorization] of Object.entries(REFUSED)) {
-  test(`GET answers 401 ${condition}`, async () => void await is401(authorization));
+  test(`GET answers 401 ${condition}`, () => is401(authorization));
 }
-
-test("a 401 has the same body for every cause", async () => {
-  assert.equal(new Set(await Promise.all(["", "Bearer x", `Bearer ${expired}`].map(is401))).size, 1);
-});
 
 test("GET answers 401 on the next poll after a sign-out", async () => {
   const session = `Bearer ${await project.signIn(finished)}`;

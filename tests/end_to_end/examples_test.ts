@@ -26,16 +26,12 @@ async function signedInAs({ email }: Person) {
 }
 const fresh = await signedInAs(people.fresh);
 const nobody = await signedInAs(people.nobody);
-const tokenOf = async (supabase: typeof fresh) =>
-  (await supabase.auth.getSession()).data.session?.access_token ?? "";
 
 const NEVER: SyncStatus = { active: false, recent_job: null };
 
 test("supabase_js.ts gives the status, and the stable code of an error", async () => {
   assert.deepEqual(await bySupabaseJs.syncStatus(fresh), NEVER);
-  await assert.rejects(bySupabaseJs.syncStatus(nobody), {
-    message: "forbidden",
-  });
+  await assert.rejects(bySupabaseJs.syncStatus(nobody), { message: "forbidden" });
 });
 
 test("supabase_js.ts passes on Auth's error in an outage, and does not call it unauthorized", async () => {
@@ -54,18 +50,10 @@ test("supabase_js.ts passes on Auth's error in an outage, and does not call it u
   await assert.rejects(bySupabaseJs.syncStatus(expired), { name: "AuthApiError", status: 429 });
 });
 
-test("supabase-js gets the status with a region", async () => {
-  const { data } = await fresh.functions.invoke("get-sync-status", {
-    method: "GET",
-    region: "eu-west-1" as never,
-  });
-  assert.deepEqual(data, NEVER);
-});
-
 test("fetch.ts gives the status, and the stable code of an error", async () => {
   const ask = (token: string) => byFetch.syncStatus(project.url, project.publishableKey, token);
-  assert.deepEqual(await ask(await tokenOf(fresh)), NEVER);
-  await assert.rejects(ask(await tokenOf(nobody)), { message: "forbidden" });
+  assert.deepEqual(await ask(await project.signIn(people.fresh)), NEVER);
+  await assert.rejects(ask(await project.signIn(people.nobody)), { message: "forbidden" });
   await assert.rejects(ask("nonsense"), { message: "unauthorized" });
 });
 
@@ -89,16 +77,14 @@ test("watch.ts reports the status and a problem, until it is aborted", async () 
 
 if (Deno.build.os !== "windows") {
   test("curl.sh prints the status and its headers", async () => {
-    const { stdout } = await promisify(execFile)("sh", [
-      pathOf("../../examples/call/curl.sh", import.meta.url),
-    ], {
-      env: {
-        ...Deno.env.toObject(),
-        SUPABASE_URL: project.url,
-        PUBLISHABLE_KEY: project.publishableKey,
-        ACCESS_TOKEN: await tokenOf(fresh),
-      },
-    });
+    const env = {
+      ...Deno.env.toObject(),
+      SUPABASE_URL: project.url,
+      PUBLISHABLE_KEY: project.publishableKey,
+      ACCESS_TOKEN: await project.signIn(people.fresh),
+    };
+    const script = pathOf("../../examples/call/curl.sh", import.meta.url);
+    const { stdout } = await promisify(execFile)("sh", [script], { env });
     assert.match(stdout, /^HTTP\/1\.1 200 OK/);
     assert.match(stdout, /\{"active":false,"recent_job":null\}$/);
   });

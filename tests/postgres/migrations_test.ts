@@ -8,9 +8,8 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { z } from "zod";
 import { supabase } from "../../local/commands.ts";
-import { databaseServer } from "../../local/database.ts";
+import { createDatabase, databaseServer } from "../../local/database.ts";
 import { apply, migrations, platform, seed } from "../../local/platform.ts";
-import { createDatabase } from "../../local/postgres_server.ts";
 import { leftOut, test, until } from "../support/helpers.ts";
 
 const server = databaseServer();

@@ -10,7 +10,7 @@ import type { AddressInfo } from "node:net";
 import { SignJWT } from "jose";
 import ACTIVE from "../../examples/answers/active.json" with { type: "json" };
 import IDLE from "../../examples/answers/idle.json" with { type: "json" };
-import { type FunctionProcess, startFunction } from "../../local/function_process.ts";
+import { startFunction } from "../../local/function_process.ts";
 import type { Step } from "../../supabase/functions/get-sync-status/upstream.ts";
 
 export const USER = "b0000000-0000-4000-8000-000000000001";
@@ -103,24 +103,8 @@ export const HEALTHY: Record<Step, Reply> = {
   "historical_sync_jobs": rows(RECENT_ROW),
 };
 
-/** A running fake. */
-export interface FakeUpstream {
-  url: string;
-  /** How each request is answered; change it at will. */
-  respond: Record<Step, Responder>;
-  /** How it is answered to one caller, by the token, if that differs. */
-  callers: Map<string, Partial<Record<Step, Responder>>>;
-  /** Everything that was asked, in order of arrival. */
-  requests: { step: Step | undefined; method: string; url: URL; headers: IncomingMessage["headers"] }[];
-  /** Requests that the client gave up before they were answered. */
-  abandoned: Step[];
-  /** Back to healthy, with nothing recorded. */
-  reset(changes?: Partial<Record<Step, Responder>>): void;
-  stop(): Promise<void>;
-}
-
 /** Starts the fake on a free port of 127.0.0.1. */
-export async function startFakeUpstream(): Promise<FakeUpstream> {
+export async function startFakeUpstream() {
   // A long token fits into a header here as it does at the platform's gateway.
   const server = createServer({ maxHeaderSize: 1 << 18 }, (request, response) => {
     const url = new URL(request.url ?? "/", fake.url);
@@ -135,25 +119,35 @@ export async function startFakeUpstream(): Promise<FakeUpstream> {
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 
-  const fake: FakeUpstream = {
+  const fake = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    respond: HEALTHY,
-    callers: new Map(),
-    requests: [],
-    abandoned: [],
-    reset(changes = {}) {
+    /** How each request is answered. */
+    respond: HEALTHY as Record<Step, Responder>,
+    /** How it is answered to one caller, by the token, if that differs. */
+    callers: new Map<string, Partial<Record<Step, Responder>>>(),
+    /** Everything that was asked, in order of arrival. */
+    requests: [] as {
+      step: Step | undefined;
+      method: string;
+      url: URL;
+      headers: IncomingMessage["headers"];
+    }[],
+    /** Requests that the client gave up before they were answered. */
+    abandoned: [] as Step[],
+    /** Back to healthy, with these changes and nothing recorded. */
+    reset(changes: Partial<Record<Step, Responder>> = {}) {
       Object.assign(fake, { respond: { ...HEALTHY, ...changes }, requests: [], abandoned: [] });
     },
     stop() {
       server.closeAllConnections();
-      return new Promise((resolve) => server.close(() => resolve()));
+      return new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
   return fake;
 }
 
 /** Starts the function on a fake upstream; both end with the tests of the file. */
-export async function startFunctionOnFake(): Promise<{ upstream: FakeUpstream; fn: FunctionProcess }> {
+export async function startFunctionOnFake() {
   const upstream = await startFakeUpstream();
   const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
   Deno.test.afterAll(async () => {

@@ -114,21 +114,6 @@ export function jobId(answer: Answer): string | undefined {
   return status.active ? status.job.id : status.recent_job?.id;
 }
 
-/** Runs a task so many times, never more than `inFlight` at once; gives the results in order. */
-export async function repeat<Result>(
-  times: number,
-  inFlight: number,
-  task: (i: number) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  let next = 0;
-  const worker = async () => {
-    for (let i = next++; i < times; i = next++) results[i] = await task(i);
-  };
-  await Promise.all(Array.from({ length: inFlight }, worker));
-  return results;
-}
-
 /** Polls a condition until it is true; rejects after 20 seconds, or as many milliseconds as named. */
 export async function until(condition: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
   const limit = performance.now() + ms;

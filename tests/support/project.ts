@@ -17,8 +17,6 @@ export interface Project extends Access, ReturnType<typeof peopleOf> {
   functionUrl: string;
   /** How many polls it bears at once on a machine a quarter as quick as usual. */
   pollsInFlight: number;
-  /** All that the function has written, if the log can be read. */
-  log?: string[];
   /** A secret that its tokens may be signed with, if one is known. */
   secret?: string;
   sql: Sql;
@@ -39,14 +37,13 @@ export async function startProject(): Promise<Project> {
     const functionUrl = access.url + FUNCTION_PATH;
     return { ...access, ...peopleOf(access, sql), functionUrl, pollsInFlight, secret, sql, stop };
   }
-  const { url, sql, functionUrl, pollsInFlight, function: { output: log }, stop } = await startStack();
+  const { url, sql, functionUrl, pollsInFlight, stop } = await startStack();
   const access = { url, publishableKey: PUBLISHABLE_KEY, password: DEMO_PASSWORD };
   return {
     ...access,
     ...peopleOf(access, sql),
     functionUrl,
     pollsInFlight,
-    log,
     secret: JWT_SECRET,
     sql,
     stop,
