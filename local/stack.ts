@@ -184,12 +184,15 @@ function forAnyOrigin(response: Response): Response {
 }
 
 /**
- * Hands a request on to the function as the platform's gateway does, once it
- * has started. TRACE gets the 503 below: fetch refuses it.
+ * Hands a request on to the function as the platform's gateway does, once it has started.
+ *
+ * fetch refuses TRACE, and sends `get` as GET. PATCH stands for both: the
+ * function has one answer for all methods that it does not know.
  */
 async function forward(request: Request, running: Promise<FunctionProcess> | undefined): Promise<Response> {
   const { pathname, search } = new URL(request.url);
-  const { method, headers, body, signal } = request;
+  const { headers, body, signal } = request;
+  const method = /^(?!TRACE$)[A-Z]+$/.test(request.method) ? request.method : "PATCH";
   try {
     const functionProcess = await running;
     if (functionProcess) {

@@ -52,6 +52,9 @@ test("progressPercent is Math.round((processed_calls / total_calls) * 100), null
   assert.equal(progressPercent(5, null), null);
   assert.equal(progressPercent(0, 0), null);
   assert.equal(progressPercent(1, 8), 13);
+  // The order of the spec's formula counts, and nothing is cut at 100.
+  assert.equal(progressPercent(57, 200), 28);
+  assert.equal(progressPercent(5, 4), 125);
   assert.equal(progressPercent(2147483647, 2147483647), 100);
 });
 

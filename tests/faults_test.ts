@@ -35,7 +35,8 @@ test(`GET answers right in the fault matrix of ${STEPS.length} upstream requests
         const asked = upstream.requests.filter((request) =>
           request.step === step && request.headers.authorization === `Bearer ${token}`
         ).length;
-        assert(fault.repeated ? asked > 1 : asked === 1, `it was asked ${asked} times`);
+        // Deno's own fetch may have repeated it before the function does.
+        assert(fault.repeated ? asked > 1 && asked <= 3 : asked === 1, `it was asked ${asked} times`);
 
         if (fault.expected === 200) {
           assert.equal(jobId(answer), id);

@@ -22,6 +22,7 @@ const KEYS: [sentence: string, keys: [string, string, string], used: string][] =
   ["SUPABASE_PUBLISHABLE_KEY before the legacy key", ["", "single", "anon"], "single"],
   ["the next key if the dictionary has no default", ["{}", "single", ""], "single"],
   ["the next key if the default is blank", ['{"default":"  "}', "single", ""], "single"],
+  ["the next key if the default is null", ['{"default":null}', "single", ""], "single"],
   ["the legacy SUPABASE_ANON_KEY if the others are empty", ["", "", "anon"], "anon"],
 ];
 for (
@@ -40,13 +41,26 @@ for (
   });
 }
 
+test("index.ts takes an https address, and blanks around a value", async () => {
+  const fn = await startFunction({
+    env: { SUPABASE_URL: " https://127.0.0.1:9 ", SUPABASE_ANON_KEY: "anon\n" },
+  });
+  try {
+    assert.equal((await poll(fn.url, TOKEN)).status, 500);
+  } finally {
+    await fn.stop();
+  }
+});
+
 const anon = { SUPABASE_ANON_KEY: "anon" };
+const NO_ADDRESS = "SUPABASE_URL is not an http(s) address";
+const SECRET = "a secret key is set in the place of a publishable key";
 const BAD_KEY = "the publishable key has a blank, a line break or a character that is not ASCII";
 
 const REFUSALS: [string, Env, string][] = [
   ["SUPABASE_URL is missing", anon, "SUPABASE_URL is not set"],
   ["SUPABASE_URL is empty", { SUPABASE_URL: "", ...anon }, "SUPABASE_URL is not set"],
-  ["SUPABASE_URL is no address", { SUPABASE_URL: "x", ...anon }, "SUPABASE_URL is not an http(s) address"],
+  ["SUPABASE_URL is no address", { SUPABASE_URL: "x", ...anon }, NO_ADDRESS],
   [
     "there is no key",
     { SUPABASE_URL, SUPABASE_ANON_KEY: "" },
@@ -57,6 +71,9 @@ const REFUSALS: [string, Env, string][] = [
     { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS: "sb_publishable_x", ...anon },
     "SUPABASE_PUBLISHABLE_KEYS is not a JSON dictionary of keys",
   ],
+  ["SUPABASE_URL has a blank", { SUPABASE_URL: `${SUPABASE_URL}/a b`, ...anon }, NO_ADDRESS],
+  ["SUPABASE_URL ends with two slashes", { SUPABASE_URL: `${SUPABASE_URL}//`, ...anon }, NO_ADDRESS],
+  ["the key is a secret key", { SUPABASE_URL, SUPABASE_ANON_KEY: "sb_secret_x" }, SECRET],
   ["the key has a blank", { SUPABASE_URL, SUPABASE_ANON_KEY: "an on" }, BAD_KEY],
   ["the key has a line break", { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS: '{"default":"an\\non"}' }, BAD_KEY],
   ["the key is not ASCII", { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY: "anön" }, BAD_KEY],

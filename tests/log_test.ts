@@ -6,6 +6,7 @@ import {
   answer,
   authError,
   KEY,
+  postgrestError,
   type Responder,
   rows,
   startFunctionOnFake,
@@ -21,6 +22,27 @@ async function lineFor(step: Step, responder: Responder) {
   return await loggedFor((await poll(fn.url, TOKEN)).headers, fn.output);
 }
 
+test("the log names the step, the upstream's status and code, the duration and the request", async () => {
+  upstream.reset({ get_active_sync_job: postgrestError(404, "PGRST202") });
+  const { status, text, headers } = await poll(fn.url, TOKEN);
+  assert.equal(status, 500);
+  assert.equal(
+    text,
+    '{"error":"The sync status could not be determined. Please try again.","code":"internal_error"}',
+  );
+  const line = await loggedFor(headers, fn.output);
+  assert.deepEqual({ ...line, duration_ms: typeof line.duration_ms }, {
+    level: "error",
+    function: "get-sync-status",
+    request_id: headers.get("X-Request-Id"),
+    step: "get_active_sync_job",
+    reason: "the request failed",
+    upstream_status: 404,
+    upstream_code: "PGRST202",
+    duration_ms: "number",
+  });
+});
+
 test("the log has no code that is none: it may quote a token, a key or a row", async () => {
   for (const code of [`Bearer ${TOKEN}`, `apikey ${KEY}`, { row: "a@example.com" }, 500, "x".repeat(65)]) {
     for (const step of ["auth.getUser", "users"] as const) {
@@ -29,6 +51,7 @@ test("the log has no code that is none: it may quote a token, a key or a row", a
         answer(400, JSON.stringify({ code, error_code: code, message: TOKEN })),
       );
       assert.deepEqual([line.upstream_status, line.upstream_code], [400, undefined]);
+      for (const part of [KEY, ...TOKEN.split(".")]) assert.equal(JSON.stringify(line).includes(part), false);
     }
   }
 });

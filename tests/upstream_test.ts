@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 import {
+  ACTIVE_ROW,
   AGENCY,
   authError,
   authUser,
@@ -75,7 +76,12 @@ test("GET calls the RPC without an argument, and the fallback query with the age
 
 test("GET takes any UUID that PostgreSQL takes, also one of no version that RFC 9562 names", async () => {
   const sub = "b0000000-0000-0000-0000-000000000001";
-  upstream.reset({ "auth.getUser": authUser(sub) });
+  const agency_id = "a0000000-0000-0000-0000-000000000001";
+  upstream.reset({
+    "auth.getUser": authUser(sub),
+    users: rows({ agency_id }),
+    get_active_sync_job: rows({ ...ACTIVE_ROW, agency_id }),
+  });
   assert.equal((await poll(fn.url, await tokenOf(sub))).status, 200);
 });
 
@@ -90,19 +96,25 @@ for (const [status, code, due, reason] of AUTH_ERRORS) {
 test("GET answers 401 if Auth answers with a banned user", async () => {
   upstream.reset({ "auth.getUser": authUser(USER, { banned_until: "2999-01-01T00:00:00Z" }) });
   assert.equal((await ask()).status, 401);
-  upstream.reset({ "auth.getUser": authUser(USER, { banned_until: "2020-01-01T00:00:00Z" }) });
-  assert.equal((await ask()).status, 200);
+  for (const banned_until of ["2020-01-01T00:00:00Z", null]) {
+    upstream.reset({ "auth.getUser": authUser(USER, { banned_until }) });
+    assert.equal((await ask()).status, 200);
+  }
 });
 
-test("GET answers 200 to each of 20 polls if every connection breaks on its second request", async () => {
-  const used = new WeakSet<Socket>();
+test("GET answers 200 to each of 20 polls if every connection breaks on its second request, also with many idle", async () => {
+  const used = new Set<Socket>();
+  const held: (() => void)[] = [];
   const once = (respond: Responder): Responder => (response, request) => {
     if (used.has(request.socket)) return request.socket.destroy();
     used.add(request.socket);
-    send(respond, response, request);
+    // The first polls are answered together, so that each request opens a connection.
+    held.push(() => send(respond, response, request));
+    if (used.size >= 30) { for (const release of held.splice(0)) release(); }
   };
   const replies = { ...HEALTHY, get_active_sync_job: rows() };
   upstream.reset(Object.fromEntries(STEPS.map((step) => [step, once(replies[step])])));
+  await Promise.all(Array.from({ length: 10 }, ask));
   for (let i = 0; i < 20; i++) assert.equal((await ask()).status, 200);
   assert(upstream.requests.length > 20 * 4, "some requests were sent once more");
 });

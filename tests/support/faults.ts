@@ -92,7 +92,9 @@ const FAILING: Record<string, Fault["at"]> = {
     drip(response, " ".repeat(1_000_000));
   },
   "an answer that never comes": () => () => {},
-  "401 without Auth's code": () => answer(401, '{"message":"Unauthorized"}'),
+  // As the gateway writes it if the publishable key was rotated.
+  "401 without Auth's code": () => answer(401, '{"message":"Invalid API key"}'),
+  "403 without Auth's code": () => answer(403, '{"message":"Forbidden"}'),
   "403 with an HTML page": () => page(403),
   "404": (step) => error(step, 404, "unexpected_failure", "PGRST202"),
   "404 with an empty list": () => answer(404, "[]"),
@@ -109,6 +111,7 @@ const FAILING: Record<string, Fault["at"]> = {
   "200 with null": () => answer(200, "null"),
   "200 with another shape": (step) => reply(step, [{ name: "Harbour Calls" }]),
   "200 with two where one is due": (step) => reply(step, [...right(step), ...right(step)]),
+  "204": () => answer(204, ""),
   "206 with an empty list": () => answer(206, "[]"),
 };
 
