@@ -7,6 +7,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join, posix, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -50,10 +51,8 @@ function list(project: string): string[] {
 }
 
 /** The SHA-256 of a text, whichever ends of lines Git gave it. */
-async function computeChecksum(text: string): Promise<string> {
-  const bytes = new TextEncoder().encode(text.replaceAll("\r\n", "\n"));
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}
+const computeChecksum = (text: string) =>
+  createHash("sha256").update(text.replaceAll("\r\n", "\n")).digest("hex");
 
 async function main(): Promise<void> {
   const { values, positionals: [folder, ...more] } = parseArgs({
@@ -77,7 +76,7 @@ async function main(): Promise<void> {
   // What is there.
   const noted = notes.parse(JSON.parse(await read(project, NOTES) || "{}"));
   const config = (await read(project, "supabase/config.toml")).replaceAll(/^\s*#.*$/gm, "");
-  const [, named = "schemas"] = /declarative_schema_path\s*=\s*"(.+)"/.exec(config) ?? [];
+  const [, named = "schemas"] = /declarative_schema_path\s*=\s*"(.+?)\/?"/.exec(config) ?? [];
   const schemas = posix.join("supabase", named);
   const migrations = files.filter((path) => /^supabase\/migrations\/.*\.sql$/.test(path));
   const isDeclarative = files.some((path) => path.startsWith(`${schemas}/`) && path.endsWith(".sql"));
@@ -113,13 +112,11 @@ async function main(): Promise<void> {
   // What is missing is copied; what is there stays.
   const dryRun = values["dry-run"];
   const [, release = ""] = /^## \[(\d[^\]]*)/m.exec(await read(HERE, "CHANGELOG.md")) ?? [];
-  const outdated: string[] = [];
-  const edited: string[] = [];
   for (const [path, source] of copies) {
     const text = await read(HERE, source);
-    const checksum = await computeChecksum(text);
+    const checksum = computeChecksum(text);
     const present = await read(project, path);
-    const found = await computeChecksum(present);
+    const found = computeChecksum(present);
     const note = noted[path];
     if (!present) {
       console.log(`${dryRun ? "would write" : "wrote"} ${path}`);
@@ -128,10 +125,12 @@ async function main(): Promise<void> {
       await Deno.writeTextFile(join(project, path), text, { createNew: true });
       noted[path] = { checksum, version: release };
     } else if (found === checksum) noted[path] = { checksum, version: release };
-    else if (found === note?.checksum) outdated.push(`${path} (${note.version})`);
-    // An edited file needs no look unless there is something new in it.
+    else if (found === note?.checksum) {
+      console.log(`${path} is that of ${note.version}, not edited: delete it, and run this again`);
+    } // An edited file needs no look unless there is something new in it.
     else if (checksum !== note?.checksum) {
-      edited.push(`git diff --no-index "${join(project, path)}" "${join(HERE, source)}"`);
+      const files = `"${join(project, path)}" "${join(HERE, source)}"`;
+      console.log(`${path} is another one here; take what you need: git diff --no-index ${files}`);
     }
   }
   const json = files.find((path) => /^supabase\/config\.jsonc?$/.test(path));
@@ -148,8 +147,6 @@ async function main(): Promise<void> {
   const say = (sentence: string, lines: string[]) => {
     if (lines.length) console.log(["", sentence, ...lines.map((line) => `  ${line}`)].join("\n"));
   };
-  say(`Older than ${release}, and not edited. Delete these and run this again:`, outdated);
-  say("Different here and there. Take what you need:", edited);
   const toEdit = [...copies].filter(([, source]) => source === first || /sync_jobs|people/.test(source));
   if (users !== "table" && !earlier) {
     say("Write the names of your tables into these (docs/adopting.md):", toEdit.map(([path]) => path));
