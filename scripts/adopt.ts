@@ -137,9 +137,9 @@ async function main(): Promise<void> {
   const isConfigured = json || config.includes("get-sync-status");
   if (!isConfigured) {
     console.log(`${dryRun ? "would append to" : "appended to"} supabase/config.toml`);
-    const ours = await read(HERE, "supabase/config.toml");
-    const entry = `\n${ours.slice(ours.indexOf("[functions"))}`;
-    if (!dryRun) await Deno.writeTextFile(join(project, "supabase/config.toml"), entry, { append: true });
+    const [, entry] = (await read(HERE, "supabase/config.toml")).split(/(?=^\[)/m);
+    const path = join(project, "supabase/config.toml");
+    if (!dryRun) await Deno.writeTextFile(path, `\n${entry}`, { append: true });
   }
   if (!dryRun) await Deno.writeTextFile(join(project, NOTES), `${JSON.stringify(noted, null, 2)}\n`);
 
@@ -147,10 +147,9 @@ async function main(): Promise<void> {
   const say = (sentence: string, lines: string[]) => {
     if (lines.length) console.log(["", sentence, ...lines.map((line) => `  ${line}`)].join("\n"));
   };
-  const toEdit = [...copies].filter(([, source]) => source === first || /sync_jobs|people/.test(source));
-  if (users !== "table" && !earlier) {
-    say("Write the names of your tables into these (docs/adopting.md):", toEdit.map(([path]) => path));
-  }
+  const hasOtherNames = users !== "table" && !earlier;
+  const toEdit = [...copies].filter(([, source]) => hasOtherNames && /users_|sync_jobs|people/.test(source));
+  say("Write the names of your tables into these (docs/adopting.md):", toEdit.map(([path]) => path));
   // `npx supabase` is the CLI that the project has.
   const [, pinned] = /"supabase": *"[^"\d]*(\d+)/.exec(await read(project, "package.json")) ?? [];
   const cli = pinned ? "npx supabase" : `npx -y ${SUPABASE_CLI}`;

@@ -94,7 +94,7 @@ export function managePeople(
     const fresh = await addPerson("fresh", freshStart);
     const nobody = await addPerson("nobody", null);
     const seed = await Deno.readTextFile(inSupabase("seed.sql"));
-    const [, jobs = ""] = seed.split(/^(?=insert into public\.historical_sync_jobs)/m);
+    const jobs = seed.slice(seed.indexOf("insert into public.historical_sync_jobs"));
     await sql(jobs.replaceAll("a0000000-0000-4000-8000-00000000000", prefix));
     return { harbour, lakeside, freshStart, importing, finished, fresh, nobody };
   };

@@ -81,9 +81,7 @@ test("adopt refuses this project, and says how it is called", async () => {
 
 withProject(
   "adopt asks what users shall be, says what to decide, and writes schema files after the project's own",
-  ["migrations/20260101000000_users.sql", "schemas/tables/users.sql"].map((
-    path,
-  ) => [`supabase/${path}`, USERS]),
+  [["supabase/migrations/20260101000000_users.sql", USERS], ["supabase/schemas/tables/users.sql", USERS]],
   async (folder) => {
     await assert.rejects(adopt(folder), /Add what public\.users shall be[^]*--users=column/);
     const config = "[inbucket]\n[functions.get-sync-status]\nverify_jwt = true\n[x]\n";
@@ -152,13 +150,15 @@ else {
       try {
         const PEOPLE_FILE = join(folder, "supabase/tests/get-sync-status/people.psql");
         const project = { SUPABASE_URL: stack.url, SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY, PEOPLE_FILE };
-        const { addScene, signIn } = managePeople(project, stack.sql);
+        const { addScene, signIn, removeUsers } = managePeople(project, stack.sql);
         const { importing, finished, nobody } = await addScene();
         const ask = async (person: typeof nobody) =>
           (await poll(stack.functionUrl, await signIn(person))).text;
         assert.match(await ask(importing), /^{"active":true,"job":{/);
         assert.match(await ask(finished), /^{"active":false,"recent_job":{/);
         assert.match(await ask(nobody), /"code":"forbidden"/);
+        await removeUsers("%");
+        assert.equal((await stack.sql("table public.users")).length, 0);
       } finally {
         await stack.stop();
         await drop();

@@ -16,8 +16,8 @@ export async function startProject() {
   if (!variable) {
     const stack = await startStack();
     const project = { SUPABASE_URL: stack.url, SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY };
-    const people = managePeople(project, stack.sql);
-    return { ...stack, ...people, publishableKey: PUBLISHABLE_KEY, secret: JWT_SECRET };
+    const keys = { publishableKey: PUBLISHABLE_KEY, secret: JWT_SECRET };
+    return { ...stack, ...managePeople(project, stack.sql), ...keys };
   }
   const project = runningProject.parse(JSON.parse(variable));
   const owner = postgres(project.DATABASE_URL, { max: 1, onnotice: () => {} });
