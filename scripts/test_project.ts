@@ -112,9 +112,7 @@ async function main(): Promise<number> {
     if (left) console.log(`Removed ${left} agencies that an earlier run had left, and its users.`);
     try {
       const token = await people.addScene().then(({ importing }) => people.signIn(importing))
-        .catch(
-          refuse(`The tests' users can't be added at ${url} and to the database. Are they one project?`),
-        );
+        .catch(refuse(`Users can't be added at ${url} and to the database. Are they one project?`));
       if (secret && !await isAccepted(secret, token, project)) {
         console.log("Auth refuses what SUPABASE_JWT_SECRET signs: no tests with forged tokens.");
         delete project.SUPABASE_JWT_SECRET;
