@@ -89,7 +89,7 @@ test("GET answers 401 on the next poll after a sign-out", async () => {
 test("GET answers 401 on the next poll after the user is deleted", async () => {
   const session = `Bearer ${await project.signIn(fresh)}`;
   assert.equal((await askWith(session)).status, 200);
-  await project.removeUser(fresh.id);
+  await project.removeUsers(fresh.email);
   await is401(session);
 });
 

@@ -10,14 +10,14 @@ import { watch } from "../../examples/call/watch.ts";
 import type { SyncStatus } from "../../examples/client/types.ts";
 import { pathOf } from "../../local/commands.ts";
 import { test } from "../support/helpers.ts";
-import { type Person, startProject } from "../support/project.ts";
+import { startProject } from "../support/project.ts";
 
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());
 
 const people = await project.addScene();
 
-async function signedInAs({ email }: Person) {
+async function signedInAs({ email }: { email: string }) {
   const supabase = createClient(project.url, project.publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false },
   });

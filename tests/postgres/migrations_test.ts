@@ -1,7 +1,7 @@
 /**
  * What needs a real PostgreSQL server: the migrations through the Supabase CLI,
- * Supabase's advisors, plans, and two transactions at once. DATABASE_URL names
- * the server; without it these are skipped.
+ * Supabase's advisors, and plans. DATABASE_URL names the server; without it
+ * these are skipped.
  */
 
 import assert from "node:assert/strict";
@@ -10,15 +10,15 @@ import { z } from "zod";
 import { supabase } from "../../local/commands.ts";
 import { createDatabase, databaseServer } from "../../local/database.ts";
 import { apply, migrations, platform, seed } from "../../local/platform.ts";
-import { leftOut, test, until } from "../support/helpers.ts";
+import { leftOut, test } from "../support/helpers.ts";
 
 const server = databaseServer();
 if (server) await onServer(server);
-else leftOut("migrations, advisors, plans and races on a server", "DATABASE_URL names no PostgreSQL server");
+else leftOut("migrations, advisors and plans on a server", "DATABASE_URL names no PostgreSQL server");
 
 async function onServer(server: string): Promise<void> {
   const { url, drop } = await createDatabase(server);
-  const sql = postgres(url, { max: 2, onnotice: () => {} });
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
   await apply(await platform(), (script) => sql.unsafe(script));
   const cli = (...args: string[]) => supabase([...args, `--remote=${url}?sslmode=disable`, "--yes"]);
   await cli("db", "push");
@@ -66,22 +66,5 @@ async function onServer(server: string): Promise<void> {
       assert.doesNotMatch(plan, /Sort|Seq Scan/, mode);
       assert.match(plan, /InitPlan/, mode);
     }
-  });
-
-  test("historical_sync_jobs refuses one of two concurrent transactions that start a job for one agency", async () => {
-    const start = (transaction: postgres.TransactionSql) =>
-      transaction`
-        insert into public.historical_sync_jobs (agency_id, date_from, date_to)
-        values ('a0000000-0000-4000-8000-000000000003', '2025-01-01', '2025-02-01')`;
-    let second: Promise<unknown> | undefined;
-    await sql.begin(async (first) => {
-      await start(first);
-      let settled = false;
-      second = sql.begin(start).then(() => "accepted", (error) => error.code).finally(() => settled = true);
-      // The second one waits for the first to commit.
-      const waiting = () => first`select from pg_locks where locktype = 'transactionid' and not granted`;
-      await until(async () => settled || (await waiting()).length > 0);
-    });
-    assert.equal(await second, "23505");
   });
 }
