@@ -86,6 +86,9 @@ async function main(): Promise<void> {
   // The first migration is that of an earlier run, or the one that is named now.
   const earlier = [...FIRST].find(([, source]) => isCopied(source))?.[0];
   const users = earlier ?? values.users ?? "";
+  if (earlier && values.users && values.users !== earlier) {
+    throw new Error(`An earlier run chose --users=${earlier}: its migration stays.`);
+  }
   const first = FIRST.get(users);
   if (!first) throw new Error(`Add what public.users shall be.\n\n${HELP}`);
 
@@ -158,6 +161,10 @@ async function main(): Promise<void> {
   const findings: [found: unknown, sentence: string][] = [
     [isConfigured && !isPublic, `${json ?? "config.toml"}: say verify_jwt = false for get-sync-status.`],
     [remote && /^\s*\[inbucket\]/m.test(config), "config.toml: the CLI calls [inbucket] [local_smtp] now."],
+    [
+      !isDeclarative && /schema_paths\s*=\s*\[\s*"/.test(config),
+      "config.toml: schema_paths lists files, but declarative_schema_path names no folder: add these migrations there.",
+    ],
     [
       isDeclarative && /schema_paths\s*=\s*\[\s*"/.test(config),
       `config.toml: add "./${posix.join(named)}/zz_get_sync_status/*.sql" at the end of schema_paths.`,

@@ -44,6 +44,7 @@ async function look(sql: postgres.Sql, functionUrl: string): Promise<string> {
     select confrelid::regclass::text as tenants,
            not row_security_active(confrelid) and has_table_privilege('auth.users', 'delete') as owner
     from   pg_constraint
+    join   pg_attribute on attrelid = conrelid and attname = 'agency_id' and conkey = array[attnum]
     where  conrelid = to_regclass('public.historical_sync_jobs') and contype = 'f'`.catch(refuse(OWNER));
   if (!jobs) throw new Error("The database lacks the endpoint's tables: push the migrations first.");
   if (!jobs.owner) refuse(OWNER)("row-level security or a missing right holds this one");
@@ -101,7 +102,8 @@ async function main(): Promise<number> {
     const people = managePeople(project, (statement) => sql.unsafe(statement));
     /** Removes what tests have added, in this run or in one that was killed; gives how many agencies. */
     const remove = async () => {
-      const { count } = await sql`delete from ${sql(tenants)} where id::text like ${TEST_AGENCIES}`;
+      // The name comes quoted from the catalogue.
+      const { count } = await sql`delete from ${sql.unsafe(tenants)} where id::text like ${TEST_AGENCIES}`;
       await people.removeUsers(TEST_USERS);
       await sql`
         delete from auth.audit_log_entries

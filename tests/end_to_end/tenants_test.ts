@@ -133,7 +133,8 @@ test("GET gives each caller their own agency's job while jobs change, and from t
     }
   };
   const changer = async () => {
-    for (; !over && (polls < 100 || turns < 4 * agencies.length); turns++) {
+    const isEnough = () => polls >= 100 && Object.values(counts).every((count) => count >= 5);
+    for (; !over && turns < 2_000 && (turns < 4 * agencies.length || !isEnough()); turns++) {
       const agency = agencies[turns % agencies.length] ?? "";
       await project.sql(
         "update public.historical_sync_jobs set status = 'failed' where agency_id = $1 and status = 'in_progress'",
