@@ -19,7 +19,6 @@ export const DEMO_USERS = [
   { email: "nobody@example.com", sees: "403: the user belongs to no agency" },
 ];
 
-/** What the page needs of a stack. */
 type Project = Pick<Stack, "url" | "sql">;
 
 /**
@@ -46,49 +45,38 @@ async function startImport({ url, sql }: Project, authorization: string | null):
 }
 
 /**
- * Takes the port of the page. `show` bundles the page and shows it from then on, with the project that it
- * talks to.
+ * Bundles the page and serves it, with a stack that it talks to.
  *
  * @param port the port on 127.0.0.1; 0 for a free one
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
-export function startPage(port = 0) {
-  let script = "";
-  let project: Project | undefined;
+export async function startPage(project: Project, port = 0) {
+  const script = await deno([
+    "bundle",
+    "--quiet",
+    "--minify",
+    "--platform",
+    "browser",
+    pathOf("page.ts", PAGE),
+  ]);
+  const config = {
+    url: project.url,
+    publishableKey: PUBLISHABLE_KEY,
+    password: DEMO_PASSWORD,
+    users: DEMO_USERS.map(({ email }) => email),
+  };
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
     if (pathname === "/") return typed("text/html", await Deno.readTextFile(pathOf("index.html", PAGE)));
     if (pathname === "/page.js") return typed("text/javascript", script);
-    if (pathname === "/config.json") {
-      const users = DEMO_USERS.map(({ email }) => email);
-      return Response.json({
-        url: project?.url,
-        publishableKey: PUBLISHABLE_KEY,
-        password: DEMO_PASSWORD,
-        users,
-      });
-    }
-    if (pathname === "/imports" && request.method === "POST" && project) {
+    if (pathname === "/config.json") return Response.json(config);
+    if (pathname === "/imports" && request.method === "POST") {
       const status = await startImport(project, request.headers.get("Authorization"));
       return new Response(null, { status });
     }
     return new Response("no such path", { status: 404 });
   });
-  return {
-    url: `http://127.0.0.1:${server.addr.port}/`,
-    async show(shown: Project) {
-      script = await deno([
-        "bundle",
-        "--quiet",
-        "--minify",
-        "--platform",
-        "browser",
-        pathOf("page.ts", PAGE),
-      ]);
-      project = shown;
-    },
-    stop: () => server.shutdown(),
-  };
+  return { url: `http://127.0.0.1:${server.addr.port}/`, stop: () => server.shutdown() };
 }
 
 const typed = (type: string, body: string) =>

@@ -16,7 +16,7 @@ import { accessTokenFrom, forgetSession, keepSession } from "../client/access_to
 import type { ActiveJob, RecentJob, SyncStatus } from "../client/types.ts";
 import { deriveOutlook, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
 
-/** What the server of the page tells it. */
+/** What the server of the page says. */
 interface Config {
   url: string;
   publishableKey: string;
@@ -66,8 +66,7 @@ function leave(status: string): void {
   watch.abort();
   shown = undefined;
   starting = false;
-  hide(["card", "job", "start"], "submit");
-  endCountdown();
+  hide(["card", "job", "start", "retry"], "submit");
   for (const id of ["notice", "news"]) set(id, "");
   set("sign-in-status", status);
 }
@@ -92,10 +91,8 @@ function show(user: User): void {
   });
 
   part("try").onclick = () => {
-    if (isBusy("try")) return;
-    clearInterval(countdown);
-    set("countdown", "");
-    setBusy("try", true);
+    retryAt = 0;
+    countDown();
     set("notice", "Trying again …");
     pollNow();
   };
@@ -123,14 +120,13 @@ part("sign-in").addEventListener("submit", async (event) => {
   // One sign-in at a time: the answer to an earlier one must not replace the session of a later one.
   if (isBusy("submit")) return;
   setBusy("submit", true);
-  const [before, email] = [shown, choice.value];
-  leave("Signing in …");
+  const email = choice.value;
+  // Whoever is signed in still is, and stays on the page if this fails.
+  set("sign-in-status", "Signing in …");
   await forgotten;
   const { data, error } = await supabase.auth.signInWithPassword({ email, password: config.password });
   setBusy("submit", false);
   if (data.user) return show(data.user);
-  // Whoever was signed in before still is.
-  if (before) show(before);
   const reason = error?.code === "invalid_credentials" ? "wrong password" : "the service is unreachable";
   set("sign-in-status", `${email} could not sign in: ${reason}. Please try again.`);
 });
@@ -157,7 +153,7 @@ const RESULTS = {
 };
 
 function showStatus(status: SyncStatus): void {
-  endCountdown();
+  hide(["retry"]);
   part("start").hidden = false;
   if (status.active) return showActive(status.job);
   if (!starting) {
@@ -216,12 +212,14 @@ function showProblem(problem: SyncStatusProblem, user: User): void {
     case "unreachable": {
       const outdated = part("job").hidden ? "" : " What is shown may be out of date.";
       set("notice", `The service is unreachable.${outdated}`);
-      return startCountdown(problem.retryInMs);
+      retryAt = performance.now() + problem.retryInMs;
+      countDown();
+      part("retry").hidden = false;
+      return;
     }
     case "forbidden":
-      endCountdown();
       set("notice", "");
-      hide(["job", "start"]);
+      hide(["job", "start", "retry"]);
       return title("Your user belongs to no agency");
     case "signed_out":
       leave("Your session is over. Please sign in again.");
@@ -229,26 +227,15 @@ function showProblem(problem: SyncStatusProblem, user: User): void {
   }
 }
 
-let countdown: ReturnType<typeof setInterval> | undefined;
+/** When the watch polls again after a failure, by performance.now(). */
+let retryAt = 0;
 
-/** Counts down to the next try, in no live region: a screen reader would read each second. */
-function startCountdown(ms: number): void {
-  clearInterval(countdown);
-  const end = performance.now() + ms;
-  const tick = () => {
-    const left = end - performance.now();
-    set("countdown", left > 0 ? `Next try in ${inWords(left / 1_000, "second")}.` : "Trying again …");
-  };
-  tick();
-  countdown = setInterval(tick, 1_000);
-  setBusy("try", false);
-  part("retry").hidden = false;
+/** In no live region: a screen reader would read each second. */
+function countDown(): void {
+  const left = retryAt - performance.now();
+  set("countdown", left > 0 ? `Next try in ${inWords(left / 1_000, "second")}.` : "");
 }
-
-function endCountdown(): void {
-  clearInterval(countdown);
-  hide(["retry"]);
-}
+setInterval(countDown, 1_000);
 
 /** Sets the title, and announces it with what else is news. */
 function title(text: string, more = ""): void {
