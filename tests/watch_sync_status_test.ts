@@ -44,8 +44,6 @@ class Tab extends EventTarget {
 class Watch {
   polls: number[] = [];
   tokens: (string | null)[] = [];
-  /** For each question for a token, whether it was to be a fresh one. */
-  asked: boolean[] = [];
   statuses: SyncStatus[] = [];
   problems: SyncStatusProblem[] = [];
   mostInFlight = 0;
@@ -78,10 +76,7 @@ class Watch {
     });
     const { ended, pollNow } = watchSyncStatus({
       url: URL_OF_FUNCTION,
-      getAccessToken: async ({ refresh }) => {
-        this.asked.push(refresh);
-        return await this.getToken(refresh);
-      },
+      getAccessToken: async ({ refresh }) => await this.getToken(refresh),
       signal: this.#controller.signal,
       onStatus: (status) => {
         this.statuses.push(status);
