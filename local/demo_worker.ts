@@ -31,10 +31,8 @@ export function startDemoWorker({ sql }: Pick<Stack, "sql">, pace = 1): { stop()
   let stopped = false;
   const over = (async () => {
     while (!stopped) {
-      try {
-        for (const step of STEPS) await sql(step, [pace]);
-      } catch (error) {
-        console.error("The demo worker failed:", error);
+      for (const step of STEPS) {
+        await sql(step, [pace]).catch((error) => console.error("The demo worker failed:", error));
       }
       await new Promise((resolve) => setTimeout(resolve, 1_000 / pace));
     }

@@ -5,29 +5,22 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
 import { END_SIGNALS, requireNode } from "./commands.ts";
 import { startDemoWorker } from "./demo_worker.ts";
 import { DEMO_USERS, startPage } from "./page.ts";
 import { DEMO_PASSWORD, PUBLISHABLE_KEY, startStack } from "./stack.ts";
 
-/** How long everything may take to end before this process ends regardless, in milliseconds. */
-const STOP_MS = 2_500;
-
 const started: { stop(): Promise<void> }[] = [];
 
-/** Ends what has started, last first, and then this process: the function's process ends with it. */
+/** Ends what has started, last first, and this process after 2.5 s at most: the function's ends with it. */
 async function stop(code: number): Promise<void> {
-  setTimeout(() => Deno.exit(code), STOP_MS);
+  setTimeout(() => Deno.exit(code), 2_500);
   for (const { stop } of started.toReversed()) await stop().catch(() => {});
   Deno.exit(code);
 }
 
 async function start(): Promise<void> {
-  const { values: { still } } = parseArgs({
-    args: Deno.args,
-    options: { still: { type: "boolean", default: false } },
-  });
+  const still = Deno.args.includes("--still");
   requireNode();
   const port = Number(Deno.env.get("PORT") || 54_321);
   const pagePort = Number(Deno.env.get("PAGE_PORT") || port && port + 1);

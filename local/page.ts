@@ -51,14 +51,8 @@ async function startImport({ url, sql }: Project, authorization: string | null):
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
 export async function startPage(project: Project, port = 0) {
-  const script = await deno([
-    "bundle",
-    "--quiet",
-    "--minify",
-    "--platform",
-    "browser",
-    pathOf("page.ts", PAGE),
-  ]);
+  const bundle = ["bundle", "--quiet", "--minify", "--platform", "browser"];
+  const script = await deno([...bundle, pathOf("page.ts", PAGE)]);
   const config = {
     url: project.url,
     publishableKey: PUBLISHABLE_KEY,

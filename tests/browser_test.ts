@@ -111,33 +111,31 @@ if (browser) {
       }
     });
 
-  let nudgedAt = 0;
-  /** Has the page poll soon: a tab that is shown again does, 2 s after the poll before at the soonest. */
-  const nudge = async (tab: Page) => {
-    if (performance.now() - nudgedAt < 100) return;
-    nudgedAt = performance.now();
-    await tab.clock.fastForward(2_000);
-    await tab.evaluate(`document.dispatchEvent(new Event("visibilitychange"))`);
-  };
-  const pollsAgain = async (tab: Page) => {
-    const before = polls();
-    await until(async () => {
-      await nudge(tab);
-      return polls() > before;
+  /** Has the page poll until a condition is true: a tab that is shown again does, every 2 s at most. */
+  const nudging = (tab: Page) => (condition: () => boolean | Promise<boolean>) => {
+    let nudgedAt = 0;
+    return until(async () => {
+      if (performance.now() - nudgedAt > 100) {
+        nudgedAt = performance.now();
+        await tab.clock.fastForward(2_000);
+        await tab.evaluate(`document.dispatchEvent(new Event("visibilitychange"))`);
+      }
+      return await condition();
     });
   };
+  const hasTitle = (tab: Page, title: string) =>
+    nudging(tab)(async () => await tab.locator("#title").innerText() === title);
   /** Asserts that the page shows this and nothing else, as soon as it does. */
-  const shows = async (tab: Page, due = "", meanwhile = () => Promise.resolve()) => {
+  const shows = async (tab: Page, due = "", wait: ReturnType<typeof nudging> = until) => {
     let seen = "";
-    await until(async () => {
-      await meanwhile();
+    await wait(async () => {
       const texts = await tab.locator("#sign-in-status, #card:not([hidden])").allInnerTexts();
       const lines = texts.join("\n").split("\n").map((line) => line.trim()).filter(Boolean);
       seen = lines.join(" | ").replace(/\d+ seconds?\./, "N seconds.");
       return seen === due;
     }).catch(() => assert.equal(seen, due));
   };
-  const showsSoon = (tab: Page, due?: string) => shows(tab, due, () => nudge(tab));
+  const showsSoon = (tab: Page, due?: string) => shows(tab, due, nudging(tab));
   const signIn = async (tab: Page, email: string) => {
     await tab.getByLabel("Demo user").selectOption(email);
     await tab.getByRole("button", { name: "Sign in" }).click();
@@ -213,48 +211,42 @@ if (browser) {
     await shows(tab, SEEN[FINISHED]);
   });
 
-  inBrowser(
-    "an import is started with the keyboard, shown until its end, and the focus stays",
-    async (tab) => {
-      await tab.keyboard.press("Tab");
-      await tab.keyboard.press("n");
-      await tab.keyboard.press("Tab");
-      await tab.keyboard.press("Enter");
-      await shows(tab, SEEN[NEW]);
-      await tab.keyboard.press("Tab");
-      const card = (notice: string) => `Nothing has been imported yet | ${NEW} | ${notice} | Start import`;
-      fault = { paths: /\/auth\/v1\/user/ };
-      await tab.keyboard.press("Enter");
-      await shows(tab, card("The import could not be started. Please try again."));
-      arrived = [];
-      fault = { paths: /\/auth\/v1\/user/, held: true };
-      for (let times = 0; times < 3; times++) await tab.keyboard.press("Enter");
-      // A poll meanwhile changes nothing.
-      for (let times = 0; times < 2; times++) {
-        await shows(tab, card("Starting the import …"));
-        await looksRight(tab);
-        await pollsAgain(tab);
-      }
-      fault = undefined;
-      await showsSoon(tab, `The import is about to start | ${NEW} | ${PENDING}`);
-      assert.equal(count("GET /auth/v1/user"), 1, "three clicks sent one request");
-      const headers = { Authorization: `Bearer ${await stack.signIn(NEW)}` };
-      const again = await fetch(new URL("imports", page.url), { method: "POST", headers });
-      assert.equal(again.status, 409);
-      const worker = startDemoWorker(stack, 50);
-      try {
-        for (const title of ["The import is running", "The last import is complete"]) {
-          await until(async () => {
-            await nudge(tab);
-            return await tab.locator("#title").innerText() === title;
-          });
-        }
-      } finally {
-        await worker.stop();
-      }
-      assert.equal(await focus(tab), "Start import");
-    },
-  );
+  inBrowser("an import started with the keyboard is shown to its end, and the focus stays", async (tab) => {
+    await tab.keyboard.press("Tab");
+    await tab.keyboard.press("n");
+    await tab.keyboard.press("Tab");
+    await tab.keyboard.press("Enter");
+    await shows(tab, SEEN[NEW]);
+    await tab.keyboard.press("Tab");
+    const card = (notice: string) => `Nothing has been imported yet | ${NEW} | ${notice} | Start import`;
+    fault = { paths: /\/auth\/v1\/user/ };
+    await tab.keyboard.press("Enter");
+    await shows(tab, card("The import could not be started. Please try again."));
+    arrived = [];
+    fault = { paths: /\/auth\/v1\/user/, held: true };
+    for (let times = 0; times < 3; times++) await tab.keyboard.press("Enter");
+    // A poll meanwhile changes nothing.
+    for (let times = 0; times < 2; times++) {
+      await shows(tab, card("Starting the import …"));
+      await looksRight(tab);
+      const before = polls();
+      await nudging(tab)(() => polls() > before);
+    }
+    fault = undefined;
+    await showsSoon(tab, `The import is about to start | ${NEW} | ${PENDING}`);
+    assert.equal(count("GET /auth/v1/user"), 1, "three clicks sent one request");
+    const headers = { Authorization: `Bearer ${await stack.signIn(NEW)}` };
+    const again = await fetch(new URL("imports", page.url), { method: "POST", headers });
+    assert.equal(again.status, 409);
+    const worker = startDemoWorker(stack, 50);
+    try {
+      await hasTitle(tab, "The import is running");
+      await hasTitle(tab, "The last import is complete");
+    } finally {
+      await worker.stop();
+    }
+    assert.equal(await focus(tab), "Start import");
+  });
 
   inBrowser("Try now polls and keeps the focus, and the count-down is silent", async (tab) => {
     await signedIn(tab, IMPORTING);
@@ -317,10 +309,9 @@ if (browser) {
     // Two years: by then the token has expired.
     await tab.clock.fastForward(63_072_000_000);
     await tab.reload();
-    const moveOn = () => tab.clock.fastForward(1_000);
-    await shows(tab, "The service is unreachable. Trying again …", moveOn);
+    await showsSoon(tab, "The service is unreachable. Trying again …");
     fault = undefined;
-    await shows(tab, SEEN[FINISHED], moveOn);
+    await showsSoon(tab, SEEN[FINISHED]);
   });
 
   inBrowser("who signs in as another in one tab is shown in every tab", async (tab, context) => {
@@ -338,12 +329,11 @@ if (browser) {
     const said = await listen(tab);
     for (const processed of [755, 800, 905]) {
       await changeJob(`processed_calls = ${processed}`);
-      await pollsAgain(tab);
-      await tab.getByText(`${Math.round(processed / 15)}% done`).first().waitFor();
+      const label = tab.getByText(`${Math.round(processed / 15)}% done`, { exact: true });
+      await nudging(tab)(() => label.isVisible());
     }
     await changeJob("status = 'completed'");
-    await pollsAgain(tab);
-    await tab.getByText("Requested").waitFor();
+    await hasTitle(tab, "The last import is complete");
     assert.deepEqual(said, ["The import is running: 60% done", "The last import is complete"]);
     assert.equal(count(`OPTIONS ${FUNCTION_PATH}`), 1, "after the first preflight each poll is one request");
   });

@@ -56,8 +56,6 @@ choice.append(...config.users.map((email) => new Option(email)));
 /** Whose job the card shows. */
 let shown: User | undefined;
 let watch = new AbortController();
-/** Whether the request for an import is under way. */
-let starting = false;
 /** Settles when a session that is over has been forgotten: not the one of the next sign-in. */
 let forgotten = Promise.resolve();
 
@@ -65,7 +63,6 @@ let forgotten = Promise.resolve();
 function leave(status: string): void {
   watch.abort();
   shown = undefined;
-  starting = false;
   hide(["card", "job", "start", "retry"], "submit");
   for (const id of ["notice", "news"]) set(id, "");
   set("sign-in-status", status);
@@ -82,11 +79,13 @@ function show(user: User): void {
   setBusy("start", false);
   part("card").hidden = false;
   title("Looking for an import …");
+  /** Whether the request for an import is under way: until it is answered no status says anything of it. */
+  let starting = false;
   const { pollNow } = watchSyncStatus({
     url: `${config.url}/functions/v1/get-sync-status`,
     getAccessToken,
     signal,
-    onStatus: showStatus,
+    onStatus: (status) => starting || showStatus(status),
     onError: (problem) => showProblem(problem, user),
   });
 
@@ -156,10 +155,8 @@ function showStatus(status: SyncStatus): void {
   hide(["retry"]);
   part("start").hidden = false;
   if (status.active) return showActive(status.job);
-  if (!starting) {
-    set("notice", "");
-    setBusy("start", false);
-  }
+  set("notice", "");
+  setBusy("start", false);
   part("job").hidden = !status.recent_job;
   if (!status.recent_job) return title("Nothing has been imported yet");
   title(RESULTS[status.recent_job.status]);
