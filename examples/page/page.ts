@@ -53,6 +53,19 @@ const supabase = createClient(config.url, config.publishableKey, { global: { fet
 const choice = part("choice").appendChild(document.createElement("select"));
 choice.append(...config.users.map((email) => new Option(email)));
 
+const COUNTS = [
+  ["Total", "total_calls"],
+  ["Processed", "processed_calls"],
+  ["Imported", "imported_calls"],
+  ["Skipped", "skipped_calls"],
+  ["Failed", "failed_calls"],
+] as const;
+for (const [name, id] of COUNTS) {
+  const count = part("counts").appendChild(document.createElement("div"));
+  count.appendChild(document.createElement("dt")).textContent = name;
+  count.appendChild(document.createElement("dd")).id = id;
+}
+
 /** Whose job the card shows. */
 let shown: User | undefined;
 let watch = new AbortController();
@@ -194,14 +207,7 @@ function showJob(job: ActiveJob | RecentJob, began: string, at: string | null): 
   set("period", `Calls from ${date(job.date_from)} to ${date(job.date_to)}`);
   set("began", at ? `${began} ${dateTime(at)}` : "");
   for (const id of ["left", "rate"]) set(id, "");
-  const counts = [
-    "total_calls",
-    "processed_calls",
-    "imported_calls",
-    "skipped_calls",
-    "failed_calls",
-  ] as const;
-  for (const id of counts) set(id, job[id]?.toLocaleString("en-GB") ?? "unknown");
+  for (const [, id] of COUNTS) set(id, job[id]?.toLocaleString("en-GB") ?? "unknown");
 }
 
 function showProblem(problem: SyncStatusProblem, user: User): void {
