@@ -21,11 +21,7 @@ export const DEMO_USERS = [
 
 type Project = Pick<Stack, "url" | "sql">;
 
-/**
- * Requests an import for the agency of the user whose Bearer token came.
- *
- * @returns the HTTP status for the page: 201, 401, or 409 if the agency has an active job or there is no agency
- */
+/** Requests an import for the agency of the user whose Bearer token came; gives the HTTP status for the page. */
 async function startImport({ url, sql }: Project, authorization: string | null): Promise<number> {
   const headers = { apikey: PUBLISHABLE_KEY, Authorization: authorization ?? "" };
   const answer = await fetch(`${url}/auth/v1/user`, { headers });

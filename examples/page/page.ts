@@ -53,19 +53,6 @@ const supabase = createClient(config.url, config.publishableKey, { global: { fet
 const choice = part("choice").appendChild(document.createElement("select"));
 choice.append(...config.users.map((email) => new Option(email)));
 
-const COUNTS = [
-  ["Total", "total_calls"],
-  ["Processed", "processed_calls"],
-  ["Imported", "imported_calls"],
-  ["Skipped", "skipped_calls"],
-  ["Failed", "failed_calls"],
-] as const;
-for (const [name, id] of COUNTS) {
-  const count = part("counts").appendChild(document.createElement("div"));
-  count.appendChild(document.createElement("dt")).textContent = name;
-  count.appendChild(document.createElement("dd")).id = id;
-}
-
 /** Whose job the card shows. */
 let shown: User | undefined;
 let watch = new AbortController();
@@ -120,8 +107,7 @@ function show(user: User): void {
     const answer = await fetch("imports", { method: "POST", headers, signal }).catch(() => undefined);
     if (signal.aborted) return;
     starting = false;
-    // 409: an import runs already, which another page may have started.
-    if (answer?.ok || answer?.status === 409) return pollNow();
+    if (answer?.ok) return pollNow();
     setBusy("start", false);
     set("notice", "The import could not be started. Please try again.");
   };
@@ -207,7 +193,14 @@ function showJob(job: ActiveJob | RecentJob, began: string, at: string | null): 
   set("period", `Calls from ${date(job.date_from)} to ${date(job.date_to)}`);
   set("began", at ? `${began} ${dateTime(at)}` : "");
   for (const id of ["left", "rate"]) set(id, "");
-  for (const [, id] of COUNTS) set(id, job[id]?.toLocaleString("en-GB") ?? "unknown");
+  const total = job.total_calls === null ? "" : ` of ${whole(job.total_calls)}`;
+  set(
+    "counts",
+    `Processed ${whole(job.processed_calls)}${total} calls: ` +
+      `${whole(job.imported_calls)} imported, ${whole(job.skipped_calls)} skipped, ${
+        whole(job.failed_calls)
+      } failed`,
+  );
 }
 
 function showProblem(problem: SyncStatusProblem, user: User): void {
@@ -251,6 +244,7 @@ const date = (timestamp: string) =>
   new Date(timestamp).toLocaleDateString("en-GB", { dateStyle: "medium", timeZone: "UTC" });
 const dateTime = (timestamp: string) =>
   new Date(timestamp).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const whole = (value: number) => value.toLocaleString("en-GB");
 const roughly = (value: number) => value.toLocaleString("en-GB", { maximumSignificantDigits: 2 });
 const duration = (seconds: number) =>
   seconds < 5_400 ? inWords(seconds / 60, "minute") : inWords(seconds / 3_600, "hour");
