@@ -57,8 +57,10 @@ export async function startPage(project: Project, port = 0) {
   };
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
-    if (pathname === "/") return typed("text/html", await Deno.readTextFile(pathOf("index.html", PAGE)));
-    if (pathname === "/page.js") return typed("text/javascript", script);
+    if (pathname === "/") {
+      return new Response(new Blob([await Deno.readFile(pathOf("index.html", PAGE))], { type: "text/html" }));
+    }
+    if (pathname === "/page.js") return new Response(new Blob([script], { type: "text/javascript" }));
     if (pathname === "/config.json") return Response.json(config);
     if (pathname === "/imports" && request.method === "POST") {
       const status = await startImport(project, request.headers.get("Authorization"));
@@ -68,6 +70,3 @@ export async function startPage(project: Project, port = 0) {
   });
   return { url: `http://127.0.0.1:${server.addr.port}/`, stop: () => server.shutdown() };
 }
-
-const typed = (type: string, body: string) =>
-  new Response(body, { headers: { "Content-Type": `${type}; charset=utf-8` } });

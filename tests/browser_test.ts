@@ -21,14 +21,14 @@ const HALF = "Processed 750 of 1,500 calls: 720 imported, 25 skipped, 5 failed |
 const UNCOUNTED = HALF.replace(" of 1,500", "");
 const NONE = "Processed 0 calls: 0 imported, 0 skipped, 0 failed | Start import";
 const PENDING = `${PERIOD} | Waiting for its turn | ${NONE}`;
-const REQUESTED = `${IMPORTING} | ${PERIOD} | Requested 15 Mar 2025, 10:59`;
+const REQUESTED = `${IMPORTING} | ${PERIOD} | Requested 15 Mar 2025, 10:59.`;
 const RETRY = "Next try in N seconds. | Try now";
 
 /** The whole text of the page, line by line, for each user of the seed. */
 const SEEN: Record<string, string> = {
-  [IMPORTING]: `The import is running | ${IMPORTING} | ${PERIOD} | 50% done | Started 15 Mar 2025, 11:00 | ` +
-    `5 minutes left | Calls per minute: 150 | ${HALF}`,
-  [FINISHED]: `The last import is complete | ${FINISHED} | ${PERIOD} | Requested 14 Mar 2025, 11:00 | ` +
+  [IMPORTING]: `The import is running | ${IMPORTING} | ${PERIOD} | 50% done | Started 15 Mar 2025, 11:00. ` +
+    `5 minutes left. Calls per minute: 150. | ${HALF}`,
+  [FINISHED]: `The last import is complete | ${FINISHED} | ${PERIOD} | Requested 14 Mar 2025, 11:00. | ` +
     "Processed 1,500 of 1,500 calls: 1,450 imported, 40 skipped, 10 failed | Start import",
   [NEW]: `Nothing has been imported yet | ${NEW} | Start import`,
   "nobody@example.com": "Your user belongs to no agency | nobody@example.com",
@@ -44,13 +44,13 @@ const AFTER = {
     processed_calls = 0, imported_calls = 0, skipped_calls = 0, failed_calls = 0`
   ]: `The import is about to start | ${IMPORTING} | ${PENDING}`,
   "total_calls = null, last_activity_at = null": `The import is running | ${IMPORTING} | ${PERIOD} | ` +
-    `Counting the calls | Started 15 Mar 2025, 11:00 | ${UNCOUNTED}`,
+    `Counting the calls | Started 15 Mar 2025, 11:00. | ${UNCOUNTED}`,
   "started_at = '2025-03-13T08:00:00Z', last_activity_at = '2025-03-15T10:00:00Z'":
-    `The import is running | ${IMPORTING} | ${PERIOD} | 50% done | Started 13 Mar 2025, 09:00 | ` +
-    `50 hours left | Calls per minute: 0.25 | ${HALF}`,
+    `The import is running | ${IMPORTING} | ${PERIOD} | 50% done | Started 13 Mar 2025, 09:00. ` +
+    `50 hours left. Calls per minute: 0.25. | ${HALF}`,
   "started_at = '2025-03-15T09:00:00Z', last_activity_at = '2025-03-15T09:05:00Z'":
     `The import is running | ${IMPORTING} | The import seems stalled: no activity since 15 Mar 2025, 10:05. | ` +
-    `${PERIOD} | 50% done | Started 15 Mar 2025, 10:00 | ${HALF}`,
+    `${PERIOD} | 50% done | Started 15 Mar 2025, 10:00. | ${HALF}`,
   "status = 'failed'": `The last import failed | ${REQUESTED} | ${HALF}`,
   "status = 'cancelled', total_calls = null": `The last import was cancelled | ${REQUESTED} | ${UNCOUNTED}`,
 };

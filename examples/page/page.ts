@@ -159,7 +159,7 @@ function showStatus(status: SyncStatus): void {
   part("job").hidden = !status.recent_job;
   if (!status.recent_job) return title("Nothing has been imported yet");
   title(RESULTS[status.recent_job.status]);
-  showJob(status.recent_job, "Requested", status.recent_job.created_at);
+  showJob(status.recent_job, [`Requested ${dateTime(status.recent_job.created_at)}.`]);
 }
 
 function showActive(job: ActiveJob): void {
@@ -168,7 +168,15 @@ function showActive(job: ActiveJob): void {
   // Each tenth is news to a screen reader; each call would be noise.
   const news = percent === null ? "" : `: ${Math.floor(percent / 10) * 10}% done`;
   title(pending ? "The import is about to start" : "The import is running", news);
-  showJob(job, "Started", started_at);
+
+  const { callsPerSecond, secondsRemaining, stalled } = deriveOutlook(job);
+  const facts = started_at ? [`Started ${dateTime(started_at)}.`] : [];
+  if (secondsRemaining !== null) facts.push(`${duration(secondsRemaining)} left.`);
+  if (callsPerSecond !== null && !stalled) facts.push(`Calls per minute: ${roughly(callsPerSecond * 60)}.`);
+  showJob(job, facts);
+  const active = last_activity_at ?? started_at;
+  set("notice", stalled && active ? `The import seems stalled: no activity since ${dateTime(active)}.` : "");
+
   setBusy("start", true);
   part("bar").hidden = false;
   set(
@@ -178,21 +186,14 @@ function showActive(job: ActiveJob): void {
   // Without a value the bar is indeterminate, which is what is known.
   if (percent === null) part("progress").removeAttribute("value");
   else part("progress").setAttribute("value", String(percent));
-
-  const { callsPerSecond, secondsRemaining, stalled } = deriveOutlook(job);
-  const active = last_activity_at ?? started_at;
-  set("notice", stalled && active ? `The import seems stalled: no activity since ${dateTime(active)}.` : "");
-  if (secondsRemaining !== null) set("left", `${duration(secondsRemaining)} left`);
-  if (callsPerSecond !== null && !stalled) set("rate", `Calls per minute: ${roughly(callsPerSecond * 60)}`);
 }
 
-/** Shows what each job says, and the word and the time of its beginning. */
-function showJob(job: ActiveJob | RecentJob, began: string, at: string | null): void {
+/** Shows what each job says, and these facts. */
+function showJob(job: ActiveJob | RecentJob, facts: string[]): void {
   part("job").hidden = false;
   part("bar").hidden = true;
   set("period", `Calls from ${date(job.date_from)} to ${date(job.date_to)}`);
-  set("began", at ? `${began} ${dateTime(at)}` : "");
-  for (const id of ["left", "rate"]) set(id, "");
+  set("outlook", facts.join(" "));
   const total = job.total_calls === null ? "" : ` of ${whole(job.total_calls)}`;
   set(
     "counts",

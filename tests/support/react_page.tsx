@@ -18,6 +18,7 @@ let signedIn = "";
 const getSession = () =>
   Promise.resolve({ data: { session: { access_token: "token", user: { id: signedIn } } }, error: null });
 const auth = { getSession, refreshSession: getSession, signOut: () => Promise.resolve() };
+type Whose = { userId: string };
 
 function Page() {
   const [[what, userId = ""], setShown] = useState<string[]>([]);
@@ -39,12 +40,12 @@ function Page() {
   );
 }
 
-function View({ userId, status, problem }: { userId: string } & Partial<SyncStatusView>) {
+function View({ userId, status, problem }: Whose & Partial<SyncStatusView>) {
   const progress = status?.active ? `${status.job.progress_percent} %` : "no status";
   return <p>{userId}: {progress}, {problem?.kind ?? "no problem"}</p>;
 }
 
-function Watched({ userId }: { userId: string }) {
+function Watched({ userId }: Whose) {
   const seen = useSyncStatus({ url, auth, userId });
   return (
     <>
@@ -54,14 +55,12 @@ function Watched({ userId }: { userId: string }) {
   );
 }
 
-function Fed({ userId }: { userId: string }) {
+function Fed({ userId }: Whose) {
   query.useSyncStatusFeed(url, auth, userId);
   return [1, 2].map((each) => <Cached key={each} userId={userId} />);
 }
 
-const Cached = ({ userId }: { userId: string }) => (
-  <View userId={userId} {...query.useSyncStatusQuery(userId)} />
-);
+const Cached = ({ userId }: Whose) => <View userId={userId} {...query.useSyncStatusQuery(userId)} />;
 
 createRoot(document.body).render(
   <StrictMode>
