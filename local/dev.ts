@@ -26,12 +26,11 @@ async function start(): Promise<void> {
   const pagePort = Number(Deno.env.get("PAGE_PORT") || port && port + 1);
   const stack = await startStack({ port, watch: true, say: console.log, onFunctionLine: console.log });
   started.push(stack);
-  console.log("Bundling the example page …");
+  console.log("Bundling the example page …\n");
   const page = await startPage(stack, pagePort);
   started.push(page);
   if (!still) started.push(startDemoWorker(stack));
 
-  console.log("");
   for (const { email, sees } of DEMO_USERS) {
     const token = await stack.signIn(email);
     console.log(`${email} sees ${sees}:

@@ -47,6 +47,7 @@ async function startImport({ url, sql }: Project, authorization: string | null):
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
 export async function startPage(project: Project, port = 0) {
+  const html = await Deno.readFile(pathOf("index.html", PAGE));
   const bundle = ["bundle", "--quiet", "--minify", "--platform", "browser"];
   const script = await deno([...bundle, pathOf("page.ts", PAGE)]);
   const config = {
@@ -57,9 +58,7 @@ export async function startPage(project: Project, port = 0) {
   };
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
-    if (pathname === "/") {
-      return new Response(new Blob([await Deno.readFile(pathOf("index.html", PAGE))], { type: "text/html" }));
-    }
+    if (pathname === "/") return new Response(new Blob([html], { type: "text/html" }));
     if (pathname === "/page.js") return new Response(new Blob([script], { type: "text/javascript" }));
     if (pathname === "/config.json") return Response.json(config);
     if (pathname === "/imports" && request.method === "POST") {

@@ -195,13 +195,8 @@ function showJob(job: ActiveJob | RecentJob, facts: string[]): void {
   set("period", `Calls from ${date(job.date_from)} to ${date(job.date_to)}`);
   set("outlook", facts.join(" "));
   const total = job.total_calls === null ? "" : ` of ${whole(job.total_calls)}`;
-  set(
-    "counts",
-    `Processed ${whole(job.processed_calls)}${total} calls: ` +
-      `${whole(job.imported_calls)} imported, ${whole(job.skipped_calls)} skipped, ${
-        whole(job.failed_calls)
-      } failed`,
-  );
+  const done = `Processed ${whole(job.processed_calls)}${total} calls: ${whole(job.imported_calls)} imported`;
+  set("counts", `${done}, ${whole(job.skipped_calls)} skipped, ${whole(job.failed_calls)} failed`);
 }
 
 function showProblem(problem: SyncStatusProblem, user: User): void {
