@@ -196,7 +196,7 @@ function showJob(job: ActiveJob | RecentJob, facts: string[]): void {
   set("outlook", facts.join(" "));
   const total = job.total_calls === null ? "" : ` of ${whole(job.total_calls)}`;
   const done = `Processed ${whole(job.processed_calls)}${total} calls: ${whole(job.imported_calls)} imported`;
-  set("counts", `${done}, ${whole(job.skipped_calls)} skipped, ${whole(job.failed_calls)} failed`);
+  set("counts", `${done}, ${whole(job.skipped_calls)} skipped, ${whole(job.failed_calls)} failed.`);
 }
 
 function showProblem(problem: SyncStatusProblem, user: User): void {
