@@ -122,9 +122,9 @@ if (browser) {
     answer = () => new Promise(() => {});
     for (const what of ["hook", "query"]) {
       const before = polls;
-      const ended = tab.waitForEvent("requestfailed");
       await show(tab, `${what} ann`);
       await until(() => polls > before);
+      const ended = tab.waitForEvent("requestfailed", (request) => request.url().endsWith("-status"));
       await show(tab, "");
       await ended;
       await pollsNothing(tab);
