@@ -19,14 +19,9 @@ export const DEMO_USERS = [
   { email: "nobody@example.com", sees: "403: the user belongs to no agency" },
 ];
 
-/** What the page needs of a stack. */
 type Project = Pick<Stack, "url" | "sql">;
 
-/**
- * Requests an import for the agency of the user whose Bearer token came.
- *
- * @returns the HTTP status for the page: 201, 401, or 409 if the agency has an active job or there is no agency
- */
+/** Requests an import for the agency of the user whose Bearer token came; gives the HTTP status for the page. */
 async function startImport({ url, sql }: Project, authorization: string | null): Promise<number> {
   const headers = { apikey: PUBLISHABLE_KEY, Authorization: authorization ?? "" };
   const answer = await fetch(`${url}/auth/v1/user`, { headers });
@@ -46,50 +41,31 @@ async function startImport({ url, sql }: Project, authorization: string | null):
 }
 
 /**
- * Takes the port of the page. `show` bundles the page and shows it from then on, with the project that it
- * talks to.
+ * Bundles the page and serves it, with a stack that it talks to.
  *
  * @param port the port on 127.0.0.1; 0 for a free one
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
-export function startPage(port = 0) {
-  let script = "";
-  let project: Project | undefined;
+export async function startPage(project: Project, port = 0) {
+  const html = await Deno.readFile(pathOf("index.html", PAGE));
+  const bundle = ["bundle", "--quiet", "--minify", "--platform", "browser"];
+  const script = await deno([...bundle, pathOf("page.ts", PAGE)]);
+  const config = {
+    url: project.url,
+    publishableKey: PUBLISHABLE_KEY,
+    password: DEMO_PASSWORD,
+    users: DEMO_USERS.map(({ email }) => email),
+  };
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
-    if (pathname === "/") return typed("text/html", await Deno.readTextFile(pathOf("index.html", PAGE)));
-    if (pathname === "/page.js") return typed("text/javascript", script);
-    if (pathname === "/config.json") {
-      const users = DEMO_USERS.map(({ email }) => email);
-      return Response.json({
-        url: project?.url,
-        publishableKey: PUBLISHABLE_KEY,
-        password: DEMO_PASSWORD,
-        users,
-      });
-    }
-    if (pathname === "/imports" && request.method === "POST" && project) {
+    if (pathname === "/") return new Response(new Blob([html], { type: "text/html" }));
+    if (pathname === "/page.js") return new Response(new Blob([script], { type: "text/javascript" }));
+    if (pathname === "/config.json") return Response.json(config);
+    if (pathname === "/imports" && request.method === "POST") {
       const status = await startImport(project, request.headers.get("Authorization"));
       return new Response(null, { status });
     }
     return new Response("no such path", { status: 404 });
   });
-  return {
-    url: `http://127.0.0.1:${server.addr.port}/`,
-    async show(shown: Project) {
-      script = await deno([
-        "bundle",
-        "--quiet",
-        "--minify",
-        "--platform",
-        "browser",
-        pathOf("page.ts", PAGE),
-      ]);
-      project = shown;
-    },
-    stop: () => server.shutdown(),
-  };
+  return { url: `http://127.0.0.1:${server.addr.port}/`, stop: () => server.shutdown() };
 }
-
-const typed = (type: string, body: string) =>
-  new Response(body, { headers: { "Content-Type": `${type}; charset=utf-8` } });

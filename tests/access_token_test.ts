@@ -14,11 +14,9 @@ const START = Date.parse("2025-03-15T10:00:00Z");
 type Answer = (signal?: AbortSignal | null) => Response | Promise<Response>;
 
 /** How Auth answers with an error code, or a gateway before it without one. */
+const headers = { "X-Supabase-Api-Version": "2024-01-01" };
 const refuses = (status: number, code?: string): Answer => () =>
-  Response.json({ code, message: "refused" }, {
-    status,
-    headers: { "X-Supabase-Api-Version": "2024-01-01" },
-  });
+  Response.json({ code, message: "refused" }, { status, headers });
 
 const OUTAGES: Record<string, Answer> = {
   "Auth answers 503": refuses(503),
@@ -35,8 +33,6 @@ const OUTAGES: Record<string, Answer> = {
 
 /** Auth, and one browser. Auth's sessions have a number, and so have the tokens of each. */
 class World {
-  /** What the tabs share. */
-  stored = new Map<string, string>();
   /** Answers every request in the place of Auth. */
   outage: Answer | undefined;
   /** How many refreshes Auth has answered. */
@@ -104,15 +100,10 @@ class World {
     return isRefresh ? await this.#refresh(refresh_token ?? "") : Response.json(this.begin(email ?? ""));
   };
 
-  /** Opens a tab. */
+  /** Opens a tab; all share one storage. */
   open(): SupabaseClient {
-    const storage = {
-      getItem: (key: string) => this.stored.get(key) ?? null,
-      setItem: (key: string, value: string) => void this.stored.set(key, value),
-      removeItem: (key: string) => void this.stored.delete(key),
-    };
     const tab = createClient("http://project.test", "key", {
-      auth: { storageKey: "session", storage },
+      auth: { storageKey: "session", storage: sessionStorage },
       global: { fetch: keepSession(this.#send) },
     });
     this.#tabs.push(tab);
@@ -121,7 +112,7 @@ class World {
 
   /** Opens a tab in which this user has signed in so many seconds ago. */
   async openAs(user: string, secondsAgo = 0): Promise<SupabaseClient> {
-    this.stored.set("session", JSON.stringify(this.begin(user)));
+    sessionStorage.setItem("session", JSON.stringify(this.begin(user)));
     await this.pass(secondsAgo);
     return this.open();
   }
@@ -148,7 +139,7 @@ class World {
 
   async close(): Promise<void> {
     for (const { auth } of this.#tabs.splice(0)) await auth.stopAutoRefresh();
-    this.stored.clear();
+    sessionStorage.clear();
   }
 }
 
@@ -211,7 +202,7 @@ for (
     const tab = await world.openAs("ann", 3_600);
     world.outage = refuses(400, code);
     assert.equal(await world.token(tab, "ann"), null);
-    assert.equal(world.stored.size, 0);
+    assert.equal(sessionStorage.length, 0);
   });
 }
 

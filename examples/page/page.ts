@@ -16,7 +16,7 @@ import { accessTokenFrom, forgetSession, keepSession } from "../client/access_to
 import type { ActiveJob, RecentJob, SyncStatus } from "../client/types.ts";
 import { deriveOutlook, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
 
-/** What the server of the page tells it. */
+/** What the server of the page says. */
 interface Config {
   url: string;
   publishableKey: string;
@@ -56,8 +56,6 @@ choice.append(...config.users.map((email) => new Option(email)));
 /** Whose job the card shows. */
 let shown: User | undefined;
 let watch = new AbortController();
-/** Whether the request for an import is under way. */
-let starting = false;
 /** Settles when a session that is over has been forgotten: not the one of the next sign-in. */
 let forgotten = Promise.resolve();
 
@@ -65,9 +63,7 @@ let forgotten = Promise.resolve();
 function leave(status: string): void {
   watch.abort();
   shown = undefined;
-  starting = false;
-  hide(["card", "job", "start"], "submit");
-  endCountdown();
+  hide(["card", "job", "start", "retry"], "submit");
   for (const id of ["notice", "news"]) set(id, "");
   set("sign-in-status", status);
 }
@@ -83,19 +79,19 @@ function show(user: User): void {
   setBusy("start", false);
   part("card").hidden = false;
   title("Looking for an import …");
+  /** Whether the request for an import is under way: until it is answered no status says anything of it. */
+  let starting = false;
   const { pollNow } = watchSyncStatus({
     url: `${config.url}/functions/v1/get-sync-status`,
     getAccessToken,
     signal,
-    onStatus: showStatus,
+    onStatus: (status) => starting || showStatus(status),
     onError: (problem) => showProblem(problem, user),
   });
 
   part("try").onclick = () => {
-    if (isBusy("try")) return;
-    clearInterval(countdown);
-    set("countdown", "");
-    setBusy("try", true);
+    retryAt = 0;
+    countDown();
     set("notice", "Trying again …");
     pollNow();
   };
@@ -111,8 +107,7 @@ function show(user: User): void {
     const answer = await fetch("imports", { method: "POST", headers, signal }).catch(() => undefined);
     if (signal.aborted) return;
     starting = false;
-    // 409: an import runs already, which another page may have started.
-    if (answer?.ok || answer?.status === 409) return pollNow();
+    if (answer?.ok) return pollNow();
     setBusy("start", false);
     set("notice", "The import could not be started. Please try again.");
   };
@@ -123,14 +118,13 @@ part("sign-in").addEventListener("submit", async (event) => {
   // One sign-in at a time: the answer to an earlier one must not replace the session of a later one.
   if (isBusy("submit")) return;
   setBusy("submit", true);
-  const [before, email] = [shown, choice.value];
-  leave("Signing in …");
+  const email = choice.value;
+  // Whoever is signed in still is, and stays on the page if this fails.
+  set("sign-in-status", "Signing in …");
   await forgotten;
   const { data, error } = await supabase.auth.signInWithPassword({ email, password: config.password });
   setBusy("submit", false);
   if (data.user) return show(data.user);
-  // Whoever was signed in before still is.
-  if (before) show(before);
   const reason = error?.code === "invalid_credentials" ? "wrong password" : "the service is unreachable";
   set("sign-in-status", `${email} could not sign in: ${reason}. Please try again.`);
 });
@@ -157,17 +151,15 @@ const RESULTS = {
 };
 
 function showStatus(status: SyncStatus): void {
-  endCountdown();
+  hide(["retry"]);
   part("start").hidden = false;
   if (status.active) return showActive(status.job);
-  if (!starting) {
-    set("notice", "");
-    setBusy("start", false);
-  }
+  set("notice", "");
+  setBusy("start", false);
   part("job").hidden = !status.recent_job;
   if (!status.recent_job) return title("Nothing has been imported yet");
   title(RESULTS[status.recent_job.status]);
-  showJob(status.recent_job, "Requested", status.recent_job.created_at);
+  showJob(status.recent_job, [`Requested ${dateTime(status.recent_job.created_at)}.`]);
 }
 
 function showActive(job: ActiveJob): void {
@@ -176,7 +168,15 @@ function showActive(job: ActiveJob): void {
   // Each tenth is news to a screen reader; each call would be noise.
   const news = percent === null ? "" : `: ${Math.floor(percent / 10) * 10}% done`;
   title(pending ? "The import is about to start" : "The import is running", news);
-  showJob(job, "Started", started_at);
+
+  const { callsPerSecond, secondsRemaining, stalled } = deriveOutlook(job);
+  const facts = started_at ? [`Started ${dateTime(started_at)}.`] : [];
+  if (secondsRemaining !== null) facts.push(`${duration(secondsRemaining)} left.`);
+  if (callsPerSecond !== null && !stalled) facts.push(`Calls per minute: ${roughly(callsPerSecond * 60)}.`);
+  showJob(job, facts);
+  const active = last_activity_at ?? started_at;
+  set("notice", stalled && active ? `The import seems stalled: no activity since ${dateTime(active)}.` : "");
+
   setBusy("start", true);
   part("bar").hidden = false;
   set(
@@ -186,29 +186,17 @@ function showActive(job: ActiveJob): void {
   // Without a value the bar is indeterminate, which is what is known.
   if (percent === null) part("progress").removeAttribute("value");
   else part("progress").setAttribute("value", String(percent));
-
-  const { callsPerSecond, secondsRemaining, stalled } = deriveOutlook(job);
-  const active = last_activity_at ?? started_at;
-  set("notice", stalled && active ? `The import seems stalled: no activity since ${dateTime(active)}.` : "");
-  if (secondsRemaining !== null) set("left", `${duration(secondsRemaining)} left`);
-  if (callsPerSecond !== null && !stalled) set("rate", `Calls per minute: ${roughly(callsPerSecond * 60)}`);
 }
 
-/** Shows what each job says, and the word and the time of its beginning. */
-function showJob(job: ActiveJob | RecentJob, began: string, at: string | null): void {
+/** Shows what each job says, and these facts. */
+function showJob(job: ActiveJob | RecentJob, facts: string[]): void {
   part("job").hidden = false;
   part("bar").hidden = true;
   set("period", `Calls from ${date(job.date_from)} to ${date(job.date_to)}`);
-  set("began", at ? `${began} ${dateTime(at)}` : "");
-  for (const id of ["left", "rate"]) set(id, "");
-  const counts = [
-    "total_calls",
-    "processed_calls",
-    "imported_calls",
-    "skipped_calls",
-    "failed_calls",
-  ] as const;
-  for (const id of counts) set(id, job[id]?.toLocaleString("en-GB") ?? "unknown");
+  set("outlook", facts.join(" "));
+  const total = job.total_calls === null ? "" : ` of ${whole(job.total_calls)}`;
+  const done = `Processed ${whole(job.processed_calls)}${total} calls: ${whole(job.imported_calls)} imported`;
+  set("counts", `${done}, ${whole(job.skipped_calls)} skipped, ${whole(job.failed_calls)} failed.`);
 }
 
 function showProblem(problem: SyncStatusProblem, user: User): void {
@@ -216,12 +204,14 @@ function showProblem(problem: SyncStatusProblem, user: User): void {
     case "unreachable": {
       const outdated = part("job").hidden ? "" : " What is shown may be out of date.";
       set("notice", `The service is unreachable.${outdated}`);
-      return startCountdown(problem.retryInMs);
+      retryAt = performance.now() + problem.retryInMs;
+      countDown();
+      part("retry").hidden = false;
+      return;
     }
     case "forbidden":
-      endCountdown();
       set("notice", "");
-      hide(["job", "start"]);
+      hide(["job", "start", "retry"]);
       return title("Your user belongs to no agency");
     case "signed_out":
       leave("Your session is over. Please sign in again.");
@@ -229,26 +219,15 @@ function showProblem(problem: SyncStatusProblem, user: User): void {
   }
 }
 
-let countdown: ReturnType<typeof setInterval> | undefined;
+/** When the watch polls again after a failure, by performance.now(). */
+let retryAt = 0;
 
-/** Counts down to the next try, in no live region: a screen reader would read each second. */
-function startCountdown(ms: number): void {
-  clearInterval(countdown);
-  const end = performance.now() + ms;
-  const tick = () => {
-    const left = end - performance.now();
-    set("countdown", left > 0 ? `Next try in ${inWords(left / 1_000, "second")}.` : "Trying again …");
-  };
-  tick();
-  countdown = setInterval(tick, 1_000);
-  setBusy("try", false);
-  part("retry").hidden = false;
+/** In no live region: a screen reader would read each second. */
+function countDown(): void {
+  const left = retryAt - performance.now();
+  set("countdown", left > 0 ? `Next try in ${inWords(left / 1_000, "second")}.` : "");
 }
-
-function endCountdown(): void {
-  clearInterval(countdown);
-  hide(["retry"]);
-}
+setInterval(countDown, 1_000);
 
 /** Sets the title, and announces it with what else is news. */
 function title(text: string, more = ""): void {
@@ -261,6 +240,7 @@ const date = (timestamp: string) =>
   new Date(timestamp).toLocaleDateString("en-GB", { dateStyle: "medium", timeZone: "UTC" });
 const dateTime = (timestamp: string) =>
   new Date(timestamp).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const whole = (value: number) => value.toLocaleString("en-GB");
 const roughly = (value: number) => value.toLocaleString("en-GB", { maximumSignificantDigits: 2 });
 const duration = (seconds: number) =>
   seconds < 5_400 ? inWords(seconds / 60, "minute") : inWords(seconds / 3_600, "hour");

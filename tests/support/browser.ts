@@ -16,11 +16,12 @@ import { leftOut } from "./helpers.ts";
  */
 export async function launch(what: string): Promise<Browser | undefined> {
   const named = Deno.env.get("CHROMIUM");
-  const browsers = named
-    ? [{ executablePath: named }]
-    : [{ executablePath: "/usr/bin/chromium-headless-shell" }, { executablePath: "/usr/bin/chromium" }, {
-      channel: "chrome",
-    }, { channel: "msedge" }];
+  const browsers = named ? [{ executablePath: named }] : [
+    { executablePath: "/usr/bin/chromium-headless-shell" },
+    { executablePath: "/usr/bin/chromium" },
+    { channel: "chrome" },
+    { channel: "msedge" },
+  ];
   for (const browser of browsers) {
     try {
       return await chromium.launch({
@@ -29,14 +30,6 @@ export async function launch(what: string): Promise<Browser | undefined> {
         handleSIGINT: false,
         handleSIGTERM: false,
         handleSIGHUP: false,
-        args: [
-          "--no-sandbox",
-          "--disable-gpu",
-          "--no-first-run",
-          "--disable-background-networking",
-          "--disable-component-update",
-          "--disable-sync",
-        ],
       });
     } catch (error) {
       if (named) throw error;

@@ -11,20 +11,14 @@ import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { Import } from "../../examples/call/react.tsx";
 import * as query from "../../examples/call/tanstack_query.ts";
-import type { SupabaseAuth } from "../../examples/client/access_token.ts";
-import type { SyncStatus } from "../../examples/client/types.ts";
-import { useSyncStatus } from "../../examples/react/use_sync_status.ts";
+import { type SyncStatusView, useSyncStatus } from "../../examples/react/use_sync_status.ts";
 
 const url = "/functions/v1/get-sync-status";
 let signedIn = "";
-const session = (access_token: string) =>
-  Promise.resolve({ data: { session: { access_token, user: { id: signedIn } } }, error: null });
-/** Like supabase-js's, with tokens that say whose they are. */
-const auth: SupabaseAuth = {
-  getSession: () => session(signedIn),
-  refreshSession: () => session(`${signedIn}, refreshed`),
-  signOut: () => Promise.resolve(),
-};
+const getSession = () =>
+  Promise.resolve({ data: { session: { access_token: "token", user: { id: signedIn } } }, error: null });
+const auth = { getSession, refreshSession: getSession, signOut: () => Promise.resolve() };
+type Whose = { userId: string };
 
 function Page() {
   const [[what, userId = ""], setShown] = useState<string[]>([]);
@@ -46,32 +40,32 @@ function Page() {
   );
 }
 
-const progressIn = (status: SyncStatus | null = null) =>
-  status?.active ? `${status.job.progress_percent} %` : status ? "no job" : "no status";
+function View({ userId, status, problem }: Whose & Partial<SyncStatusView>) {
+  const progress = status?.active ? `${status.job.progress_percent} %` : "no status";
+  return <p>{userId}: {progress}, {problem?.kind ?? "no problem"}</p>;
+}
 
-function Watched({ userId }: { userId: string }) {
-  const { status, problem, pollNow } = useSyncStatus({ url, auth, userId });
+function Watched({ userId }: Whose) {
+  const seen = useSyncStatus({ url, auth, userId });
   return (
     <>
-      <p>{userId}: {progressIn(status)}, {problem?.kind ?? "no problem"}</p>
-      <button type="button" onClick={pollNow}>Poll</button>
+      <View userId={userId} {...seen} />
+      <button type="button" onClick={seen.pollNow}>Poll</button>
     </>
   );
 }
 
-function Fed({ userId }: { userId: string }) {
+function Fed({ userId }: Whose) {
   query.useSyncStatusFeed(url, auth, userId);
   return [1, 2].map((each) => <Cached key={each} userId={userId} />);
 }
 
-function Cached({ userId }: { userId: string }) {
-  const { status, problem } = query.useSyncStatusQuery(userId);
-  return <p>{progressIn(status)}, {problem?.kind ?? "no problem"}</p>;
-}
+const Cached = ({ userId }: Whose) => <View userId={userId} {...query.useSyncStatusQuery(userId)} />;
 
-const page = (
-  <QueryClientProvider client={new QueryClient()}>
-    <Page />
-  </QueryClientProvider>
+createRoot(document.body).render(
+  <StrictMode>
+    <QueryClientProvider client={new QueryClient()}>
+      <Page />
+    </QueryClientProvider>
+  </StrictMode>,
 );
-createRoot(document.body).render(<StrictMode>{page}</StrictMode>);
