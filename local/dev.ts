@@ -5,11 +5,14 @@
  * @module
  */
 
+import { parseArgs } from "node:util";
 import { END_SIGNALS, requireNode } from "./commands.ts";
 import { startDemoWorker } from "./demo_worker.ts";
 import { DEMO_USERS, startPage } from "./page.ts";
 import { DEMO_PASSWORD, PUBLISHABLE_KEY, startStack } from "./stack.ts";
 
+const port = Number(Deno.env.get("PORT") || 54_321);
+const pagePort = Number(Deno.env.get("PAGE_PORT") || port && port + 1);
 const started: { stop(): Promise<void> }[] = [];
 
 /** Ends what has started, last first, and this process after 2.5 s at most: the function's ends with it. */
@@ -20,10 +23,8 @@ async function stop(code: number): Promise<void> {
 }
 
 async function start(): Promise<void> {
-  const still = Deno.args.includes("--still");
+  const { values: { still } } = parseArgs({ args: Deno.args, options: { still: { type: "boolean" } } });
   requireNode();
-  const port = Number(Deno.env.get("PORT") || 54_321);
-  const pagePort = Number(Deno.env.get("PAGE_PORT") || port && port + 1);
   const stack = await startStack({ port, watch: true, say: console.log, onFunctionLine: console.log });
   started.push(stack);
   console.log("Bundling the example page …\n");
@@ -38,7 +39,7 @@ curl -i ${stack.functionUrl} -H 'apikey: ${PUBLISHABLE_KEY}' -H 'Authorization: 
 `);
   }
   console.log(`Page         ${page.url}  (sign in as a demo user and watch)
-Password     ${DEMO_PASSWORD}  (of each demo user; the tokens above last an hour)
+Password     ${DEMO_PASSWORD}  (of each demo user; the tokens above last an hour, or until the user signs out)
 Function     ${stack.functionUrl}
 Supabase     ${stack.url}  (Auth at /auth/v1, REST at /rest/v1)
 Publishable  ${PUBLISHABLE_KEY}
@@ -50,6 +51,7 @@ Publishable  ${PUBLISHABLE_KEY}
 for (const signal of END_SIGNALS) Deno.addSignalListener(signal, () => stop(0));
 await start().catch((error) => {
   const isTaken = error instanceof Deno.errors.AddrInUse;
-  console.error(isTaken ? "A port is taken. PORT=0 and PAGE_PORT=0 choose free ones." : error.message);
+  const taken = `Port ${started.length ? pagePort : port} is taken. PORT=0 and PAGE_PORT=0 choose free ones.`;
+  console.error(isTaken ? taken : error.message);
   return stop(1);
 });

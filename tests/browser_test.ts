@@ -336,4 +336,12 @@ if (browser) {
     assert.deepEqual(said, ["The import is running: 60% done", "The last import is complete"]);
     assert.equal(count(`OPTIONS ${FUNCTION_PATH}`), 1, "after the first preflight each poll is one request");
   });
+
+  inBrowser("another origin may poll with headers of monitoring SDKs and of libraries", async (tab) => {
+    const added = ["sentry-trace", "x-datadog-trace-id", "x-requested-with", "cache-control"];
+    const headers = added.map((name) => [name, "1"]);
+    headers.push(["Authorization", `Bearer ${await stack.signIn(IMPORTING)}`]);
+    const poll = `fetch("${stack.functionUrl}", { headers: ${JSON.stringify(headers)} })`;
+    assert.equal(await tab.evaluate(`${poll}.then(({ status }) => status)`), 200);
+  });
 }

@@ -56,7 +56,7 @@ choice.append(...config.users.map((email) => new Option(email)));
 /** Whose job the card shows. */
 let shown: User | undefined;
 let watch = new AbortController();
-/** Settles when a session that is over has been forgotten: not the one of the next sign-in. */
+/** Settles when a session that is over has been forgotten, so that the next sign-in's is not. */
 let forgotten = Promise.resolve();
 
 /** Ends the watch and empties the card: nothing of the user before is left in it. */
@@ -121,7 +121,8 @@ part("sign-in").addEventListener("submit", async (event) => {
   const email = choice.value;
   // Whoever is signed in still is, and stays on the page if this fails.
   set("sign-in-status", "Signing in …");
-  await forgotten;
+  // The answer to its sign-out may never come.
+  await Promise.race([forgotten, new Promise((resolve) => setTimeout(resolve, 15_000))]);
   const { data, error } = await supabase.auth.signInWithPassword({ email, password: config.password });
   setBusy("submit", false);
   if (data.user) return show(data.user);
@@ -132,7 +133,10 @@ part("sign-in").addEventListener("submit", async (event) => {
 // A session that another tab began, or that the last visit left. No session is
 // not yet the end of one: the watch says when it is.
 supabase.auth.onAuthStateChange(async (event, session) => {
-  if (session && !isBusy("submit") && session.user.id !== shown?.id) show(session.user);
+  // The sign-in under way shows its own user; a session that was stored may return meanwhile.
+  const isOwn = event === "SIGNED_IN" && isBusy("submit");
+  if (session && !isOwn && session.user.id !== shown?.id) show(session.user);
+  if (event === "SIGNED_OUT" && !shown) set("sign-in-status", "Your session is over. Please sign in again.");
   // In an outage the first event has no session, although one is stored; a later event has it.
   if (session || event !== "INITIAL_SESSION") return;
   const { error } = await supabase.auth.getSession();
