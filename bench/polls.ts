@@ -17,7 +17,7 @@ export type Rounds = Record<Rival, number[]>;
 
 /** Measures each function in so many rounds. */
 async function inTurn(rounds: number, measure: (name: Rival) => Promise<number>): Promise<Rounds> {
-  const result: Rounds = { "get-sync-status": [], "steps in a row": [], "one wave unchecked": [] };
+  const result: Rounds = { "get-sync-status": [], "steps in a row": [] };
   for (let round = 0; round < rounds; round++) {
     for (const [name, values] of Object.entries(result)) values.push(await measure(name as Rival));
   }

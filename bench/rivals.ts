@@ -17,8 +17,7 @@ export type Situation = Claims["situation"];
 /** What is measured, by the name it has in the tables. */
 const RIVALS = {
   "get-sync-status": new URL("../supabase/functions/get-sync-status/index.ts", import.meta.url),
-  "steps in a row": new URL("rivals/steps_in_a_row.ts", import.meta.url),
-  "one wave unchecked": new URL("rivals/one_wave.ts", import.meta.url),
+  "steps in a row": new URL("steps_in_a_row.ts", import.meta.url),
 };
 export type Rival = keyof typeof RIVALS;
 export const NAMES = Object.keys(RIVALS) as Rival[];
