@@ -90,9 +90,12 @@ class World {
   #send: typeof fetch = async (input, init) => {
     if (this.outage) return await this.outage(init?.signal);
     await new Promise((resolve) => setTimeout(resolve, this.latency));
+    init?.signal?.throwIfAborted();
     const { pathname, searchParams } = new URL(String(input));
     if (pathname === "/auth/v1/logout") {
-      this.end(new Headers(init?.headers).get("Authorization")?.replace("Bearer ", ""));
+      const own = this.#sessionOf(new Headers(init?.headers).get("Authorization")?.replace("Bearer ", ""));
+      const isLocal = searchParams.get("scope") === "local";
+      for (const each of this.#sessions) each.over ||= isLocal ? each === own : each.user === own?.user;
       return new Response(null, { status: 204 });
     }
     const { refresh_token, email }: Record<string, string> = JSON.parse(String(init?.body));
@@ -178,13 +181,39 @@ inWorld(
   },
 );
 
-inWorld("forgetSession removes a session that was ended elsewhere", async (world) => {
-  const tab = await world.openAs("ann");
-  world.end("access 0 0");
-  // supabase-js keeps it, since its access token has not expired.
-  assert.equal(await world.token(tab, "ann", true), "access 0 0");
-  await world.settle(forgetSession(tab.auth, "ann"));
-  assert.equal(await world.token(tab, "ann"), null);
+inWorld(
+  "forgetSession removes a session that was ended elsewhere, and ends none on another device",
+  async (world) => {
+    const tab = await world.openAs("ann");
+    const { access_token } = world.begin("ann");
+    world.end("access 0 0");
+    // supabase-js keeps it, since its access token has not expired.
+    assert.equal(await world.token(tab, "ann", true), "access 0 0");
+    await world.settle(forgetSession(tab.auth, "ann"));
+    assert.equal(await world.token(tab, "ann"), null);
+    assert(world.isGood(access_token));
+  },
+);
+
+inWorld(
+  "forgetSession reports a sign-out also if the storage was emptied, and not in an outage",
+  async (world) => {
+    const tab = await world.openAs("ann", 3_600);
+    const events: string[] = [];
+    tab.auth.onAuthStateChange((event) => void events.push(event));
+    world.outage = refuses(503);
+    await world.settle(forgetSession(tab.auth, "ann"));
+    assert.equal(sessionStorage.length, 1);
+    sessionStorage.clear();
+    await world.settle(forgetSession(tab.auth, "ann"));
+    assert.deepEqual(events.slice(-1), ["SIGNED_OUT"]);
+  },
+);
+
+inWorld("accessTokenFrom gives a token that Auth needs 14 s for", async (world) => {
+  const tab = await world.openAs("ann", 3_600);
+  world.latency = 14 * SECOND;
+  assert.equal(await world.token(tab, "ann"), "access 0 1");
 });
 
 for (

@@ -142,6 +142,23 @@ if (browser) {
     await shows(tab, "ann: no status, forbidden", 2);
   });
 
+  onPage(
+    "with TanStack Query another user, and the next session of the same one, begin with nothing",
+    async (tab) => {
+      answer = refusal(401, "unauthorized");
+      await show(tab, "query ann");
+      await shows(tab, "ann: no status, signed_out", 2);
+      answer = () => new Promise(() => {});
+      for (const user of ["bob", "ann"]) {
+        await show(tab, `query ${user}`);
+        await shows(tab, `${user}: no status, no problem`, 2);
+      }
+      answer = at(70);
+      await show(tab, "query bob");
+      await shows(tab, "bob: 70 %, no problem", 2);
+    },
+  );
+
   onPage("the example asks for a sign-in at the end of a session, not in an outage", async (tab) => {
     await show(tab, "example");
     await shows(tab, "Please sign in.");
