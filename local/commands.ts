@@ -14,15 +14,6 @@ export const END_SIGNALS: Deno.Signal[] = Deno.build.os === "windows"
 /** The oldest major version of Node.js that the tasks run on. */
 export const OLDEST_NODE = 20;
 
-/** @throws {Error} with one sentence if the Node.js that started the task is too old for the Supabase CLI */
-export function requireNode(): void {
-  // npx says there what it runs on.
-  const [, version, major] = /\bnode\/v((\d+)\S*)/.exec(Deno.env.get("npm_config_user_agent") ?? "") ?? [];
-  if (Number(major) < OLDEST_NODE) {
-    throw new Error(`Node.js ${OLDEST_NODE} or newer is needed; this is ${version}. See https://nodejs.org`);
-  }
-}
-
 /** The caller's environment without what belongs to a Supabase project, a database or a server of the caller's. */
 export function cleanEnvironment(): Record<string, string> {
   const foreign = /^(SUPABASE_|PG|DENO_SERVE_ADDRESS$)/;
@@ -57,14 +48,13 @@ export function deno(args: string[], input = "", cwd?: string): Promise<string> 
 }
 
 /** Runs the program of an npm package with its exact version, by default in this project's folder; see {@link run}. */
-export async function npx(pack: string, args: string[], options: ExecFileOptions = {}): Promise<string> {
-  requireNode();
+export function npx(pack: string, args: string[], options: ExecFileOptions = {}): Promise<string> {
   const command = ["--prefer-offline", "-y", pack, ...args];
   const { env, cwd = pathOf("..", import.meta.url) } = options;
   // On Windows npx is a batch file, which only a shell runs; blanks in its arguments need quotes there.
   return Deno.build.os === "windows"
-    ? await run("npx.cmd", command.map((arg) => `"${arg}"`), { cwd, env, shell: true })
-    : await run("npx", command, { cwd, env });
+    ? run("npx.cmd", command.map((arg) => `"${arg}"`), { cwd, env, shell: true })
+    : run("npx", command, { cwd, env });
 }
 
 /** Runs the Supabase CLI, for example `["db", "push"]`; see {@link npx}. */

@@ -6,7 +6,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { END_SIGNALS, requireNode } from "./commands.ts";
+import { END_SIGNALS } from "./commands.ts";
 import { startDemoWorker } from "./demo_worker.ts";
 import { DEMO_USERS, startPage } from "./page.ts";
 import { DEMO_PASSWORD, PUBLISHABLE_KEY, startStack } from "./stack.ts";
@@ -24,7 +24,6 @@ async function stop(code: number): Promise<void> {
 
 async function start(): Promise<void> {
   const { values: { still } } = parseArgs({ args: Deno.args, options: { still: { type: "boolean" } } });
-  requireNode();
   const stack = await startStack({ port, watch: true, say: console.log, onFunctionLine: console.log });
   started.push(stack);
   console.log("Bundling the example page …\n");
