@@ -58,7 +58,7 @@ export interface Outcome {
   demand: Demand;
   /** For each trouble, which share of the pages was not right 60 and 90 s after its end. */
   late: { after60s: number; after90s: number }[];
-  /** How many pages were reported that they are signed out, or forbidden. */
+  /** How many pages reported that their user is signed out, or belongs to no agency. */
   signedOut: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What a poll costs, ours and its rivals' in one run: each round measures all
- * of them in turn, so that a noisy machine is noisy to all.
+ * What a poll costs, ours and its rival's in one run: each round measures
+ * both in turn, so that a noisy machine is noisy to all.
  *
  * @module
  */

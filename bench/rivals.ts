@@ -22,7 +22,7 @@ const RIVALS = {
 export type Rival = keyof typeof RIVALS;
 export const NAMES = Object.keys(RIVALS) as Rival[];
 
-/** Starts the upstream of all rivals, in a thread of its own. */
+/** Starts the upstream that both share, in a thread of its own. */
 export async function startUpstream() {
   const worker = new Worker(new URL("upstream_worker.ts", import.meta.url), { type: "module" });
   const url = await new Promise<string>((resolve, reject) => {

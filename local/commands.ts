@@ -1,4 +1,4 @@
-/** Runs other programs: Deno's own subcommands and the Supabase CLI. */
+/** Runs other programs (Deno, npm packages, the Supabase CLI), and has the versions that all files share. */
 
 import { execFile, type ExecFileOptions } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -11,10 +11,10 @@ export const END_SIGNALS: Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT", "SIGBREAK"]
   : ["SIGINT", "SIGTERM", "SIGHUP"];
 
-/** The oldest major version of Node.js that the tasks run on. */
+/** The oldest major version of Node.js that the tasks run on, as README and CI name it. */
 export const OLDEST_NODE = 20;
 
-/** The caller's environment without what belongs to a Supabase project, a database or a server of the caller's. */
+/** The caller's environment without the variables of a Supabase project, of libpq and of Deno's server. */
 export function cleanEnvironment(): Record<string, string> {
   const foreign = /^(SUPABASE_|PG|DENO_SERVE_ADDRESS$)/;
   return Object.fromEntries(Object.entries(Deno.env.toObject()).filter(([name]) => !foreign.test(name)));

@@ -50,7 +50,7 @@ function list(project: string): string[] {
     .map(({ parentPath, name }) => relative(project, join(parentPath, name)).replaceAll("\\", "/")).sort();
 }
 
-/** The SHA-256 of a text, whichever ends of lines Git gave it. */
+/** The SHA-256 of a text, whichever line endings Git gave it. */
 const computeChecksum = (text: string) =>
   createHash("sha256").update(text.replaceAll("\r\n", "\n")).digest("hex");
 
@@ -133,7 +133,7 @@ async function main(): Promise<void> {
     } // An edited file needs no look unless there is something new in it.
     else if (checksum !== note?.checksum) {
       const files = `"${join(project, path)}" "${join(HERE, source)}"`;
-      console.log(`${path} is another one here; take what you need: git diff --no-index ${files}`);
+      console.log(`${path} was edited, and this version changes it: git diff --no-index ${files}`);
     }
   }
   const json = files.find((path) => /^supabase\/config\.jsonc?$/.test(path));

@@ -1,11 +1,11 @@
 /**
  * Part of `deno task check`: holds the documents against the code. With
- * `--write` it puts the files that a document shows into it instead.
+ * `--write` it puts the files that a document shows into it.
  *
  * - A fence "```ts file=PATH" shows that file, to the byte.
  * - A link leads to a file, and its fragment to a heading there.
  * - A task that is named exists.
- * - Every copy of a version, in any file, is alike.
+ * - Every copy of a version that is written name@version is alike, and of Node.js every major version.
  */
 
 import { readdirSync, statSync } from "node:fs";

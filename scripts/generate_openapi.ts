@@ -72,7 +72,7 @@ const DOCUMENT = {
   info: {
     title: "get-sync-status",
     version: VERSION,
-    description: "How far an agency's import of historical calls is, or how the last one ended.",
+    description: "How far the import of an agency's historical calls has come, or how the last import ended.",
     contact: { name: "The authors of get-sync-status" },
     license: { name: "MIT", identifier: "MIT" },
   },

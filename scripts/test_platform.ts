@@ -1,6 +1,6 @@
 /**
  * `deno task test:platform`: proves the function in the shape in which
- * Supabase's platform runs it. Copies its folder alone into an empty one, and
+ * Supabase's platform runs it. Copies only its folder into an empty one, and
  * runs the tests that speak to the fake upstream against it, on the Deno that
  * the edge runtime is compatible with, without what that runtime removes.
  *
@@ -16,7 +16,7 @@ const EDGE_RUNTIME_DENO = "2.1.4";
 
 const FUNCTION = pathOf("../supabase/functions/get-sync-status/", import.meta.url);
 const PLATFORM = pathOf("../tests/support/platform.ts", import.meta.url);
-const TESTS = ["index", "handler", "upstream", "faults", "hostile"];
+const TESTS = ["index", "handler", "log", "upstream", "faults", "hostile"];
 
 const folder = await Deno.makeTempDir();
 try {

@@ -1,6 +1,6 @@
 /**
  * A client of get-sync-status that polls no more than it has to: copy this folder into a front end. Depends on
- * nothing. Runs in every browser since March 2024 (`AbortSignal.any`), on Deno and on Node.js 22 or newer.
+ * nothing. Runs in all browsers' versions since March 2024 (`AbortSignal.any`), on Deno and on Node.js 22 or newer.
  *
  * @module
  */
@@ -152,7 +152,7 @@ export interface SyncStatusWatch {
  *
  * One poll at a time, at the {@link INTERVALS}: often while a job is young, less often as it gets old, while none
  * is active, and after failures. Never while the tab is hidden. When the tab is shown again or the network has
- * returned it polls soon, unless a poll is under way.
+ * returned, it polls soon; if a poll is under way, after that one.
  */
 export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatch {
   const { onStatus, onError } = options;

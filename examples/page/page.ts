@@ -3,7 +3,7 @@
  * writes it into the card of index.html. Its words, dates and numbers are
  * British English (en-GB), whatever the browser's language.
  *
- * A button that must wait is `aria-disabled`, never `disabled` or hidden: it
+ * Once it runs, a button that must wait is `aria-disabled`, not `disabled`: it
  * keeps the focus.
  *
  * @module

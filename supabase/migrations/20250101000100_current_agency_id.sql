@@ -5,8 +5,8 @@
 -- may not look into. A project may have it already; its rights stay its own.
 create schema if not exists private;
 
--- Name here the policies that you have read, and under which nobody chooses an
--- agency for themselves, as the message has them: '"Owners add members" on public.members'.
+-- Name here the policies that you have read and found right: under them nobody
+-- chooses their own agency. Write them as the message does: '"Owners add members" on public.members'.
 create function private.reviewed_policies()
 returns text[]
 language sql

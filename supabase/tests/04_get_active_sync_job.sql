@@ -43,7 +43,7 @@ select pg_temp.sign_in('Ann');
 select results_eq('select id from public.get_active_sync_job()', $$values ('c1000000-0000-4000-8000-000000000001'::uuid)$$, 'An in-progress job is active too');
 
 select pg_temp.sign_in('Ben');
-select is_empty('select * from public.get_active_sync_job()', 'An agency with finished jobs alone has no active one');
+select is_empty('select * from public.get_active_sync_job()', 'An agency with only finished jobs has no active one');
 select is_empty($$select * from public.get_active_sync_job(pg_temp.id('One'))$$, 'With another agency: no row, active job or not');
 
 select pg_temp.sign_in('Cleo');

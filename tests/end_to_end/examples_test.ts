@@ -1,4 +1,4 @@
-/** The files in examples/call, which README.md shows, end to end. */
+/** The files in examples/call that need no React, end to end. */
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

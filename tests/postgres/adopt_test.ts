@@ -113,7 +113,7 @@ withProject("adopt says on an upgrade what may be replaced, and loses no edit", 
   rmSync(join(folder, last));
 
   const [printed] = (await adopt(folder)).split("\n\n");
-  const due = /^\S+handler\.ts is another .*\n\S+types\.ts is that of 0\.9\.0, .*\nwrote \S+_sync_job\.sql$/;
+  const due = /^\S+handler\.ts was edited, .*\n\S+types\.ts is that of 0\.9\.0, .*\nwrote \S+_sync_job\.sql$/;
   assert.match(printed ?? "", due);
   assert.equal(read(folder, `${FUNCTION}/handler.ts`), "edited");
   rmSync(join(folder, FUNCTION, "types.ts"));

@@ -45,7 +45,7 @@ export interface Reply {
 /** How one upstream request is answered: with a reply, or by what a reply cannot say. */
 export type Responder = Reply | ((response: ServerResponse, request: IncomingMessage) => void);
 
-/** Answers with a status, a body as it stands and headers. */
+/** Makes a reply of a status, a body as it stands and headers. */
 export function answer(status: number, body: string, headers: Record<string, string> = {}): Reply {
   return { status, body, headers: { "Content-Type": "application/json; charset=utf-8", ...headers } };
 }

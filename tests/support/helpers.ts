@@ -53,6 +53,9 @@ async function readExample(name: string): Promise<string> {
 export const ACTIVE_EXAMPLE = await readExample("active");
 export const IDLE_EXAMPLE = await readExample("idle");
 
+/** The key of the project under test: a running one, or the local stack. */
+const KEY = JSON.parse(Deno.env.get("TEST_PROJECT") ?? "{}").SUPABASE_PUBLISHABLE_KEY ?? PUBLISHABLE_KEY;
+
 /** An answer of the function that kept the contract. */
 export interface Answer {
   status: number;
@@ -74,7 +77,7 @@ const CODES: Record<number, string> = {
  */
 export async function poll(functionUrl: string, token?: string, init: RequestInit = {}): Promise<Answer> {
   const headers = new Headers(init.headers);
-  headers.set("apikey", PUBLISHABLE_KEY);
+  headers.set("apikey", KEY);
   if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
   return keepsContract(await fetch(functionUrl, { ...init, headers }));
 }

@@ -1,6 +1,6 @@
 /**
  * What speaks to Auth and PostgREST: one client, and every answer as a value.
- * Says of each answer whether it is one, and whether Auth accepts the token.
+ * Says whether each request got a usable answer, and whether Auth accepts the token.
  * What follows from that is in sync_status.ts.
  *
  * @module
@@ -163,7 +163,7 @@ export function connect(project: Project): (caller: Caller) => Upstream {
   };
 }
 
-/** Whose fault an error of Auth is: the token's, then it is not accepted, or not. */
+/** Says whether an error of Auth is the token's fault: then the token is not accepted. Else Auth has failed. */
 function readAuthError(error: AuthError): Answer<false> {
   // The first is what supabase-js makes of Auth's session_not_found.
   if (isAuthSessionMissingError(error) || TOKEN_REFUSED.has(error.code ?? "")) {
@@ -203,7 +203,7 @@ function fail(step: Step, reason: string, status?: number, code?: unknown): Fail
   return { kind: "failed", step, reason, upstream_status: status || undefined, upstream_code };
 }
 
-/** Uses no idle connection. Edge runtimes before March 2025 lack it. */
+/** Uses no idle connection. Edge runtimes before March 2025 lack `createHttpClient`. */
 const freshConnection = Deno.createHttpClient?.({ poolMaxIdlePerHost: 0 });
 
 /**
