@@ -79,7 +79,9 @@ async function main(): Promise<void> {
   const [, named = "schemas"] = /declarative_schema_path\s*=\s*"(.+?)\/?"/.exec(config) ?? [];
   const schemas = posix.join("supabase", named);
   const migrations = files.filter((path) => /^supabase\/migrations\/.*\.sql$/.test(path));
-  const isDeclarative = files.some((path) => path.startsWith(`${schemas}/`) && path.endsWith(".sql"));
+  const listsSchemas = /schema_paths\s*=\s*\[\s*"/.test(config);
+  const isDeclarative = listsSchemas ||
+    files.some((path) => path.startsWith(`${schemas}/`) && path.endsWith(".sql"));
   const readName = (source: string) => posix.basename(source).replace(/^\d+_/, "");
   const isCopied = (source: string) =>
     migrations.some((path) => path in noted && path.endsWith(`_${readName(source)}`));
@@ -161,14 +163,7 @@ async function main(): Promise<void> {
   const findings: [found: unknown, sentence: string][] = [
     [isConfigured && !isPublic, `${json ?? "config.toml"}: say verify_jwt = false for get-sync-status.`],
     [remote && /^\s*\[inbucket\]/m.test(config), "config.toml: the CLI calls [inbucket] [local_smtp] now."],
-    [
-      !isDeclarative && /schema_paths\s*=\s*\[\s*"/.test(config),
-      "config.toml: schema_paths lists files, but declarative_schema_path names no folder: add these migrations there.",
-    ],
-    [
-      isDeclarative && /schema_paths\s*=\s*\[\s*"/.test(config),
-      `config.toml: add "./${posix.join(named)}/zz_get_sync_status/*.sql" at the end of schema_paths.`,
-    ],
+    [listsSchemas, `config.toml: add "./${named}/zz_get_sync_status/*.sql" at the end of schema_paths.`],
   ];
   say("Change these first:", findings.filter(([found]) => found).map(([, sentence]) => sentence));
   say(`Then run, in ${project}:`, [
