@@ -299,16 +299,22 @@ if (browser) {
     await showsSoon(tab, `${failed} | ${SEEN[IMPORTING]}`);
   });
 
-  inBrowser("a page that is opened in an outage takes up its session later", async (tab) => {
-    await signedIn(tab, FINISHED);
-    fault = { paths: /auth/ };
-    // Two years: by then the token has expired.
-    await tab.clock.fastForward(63_072_000_000);
-    await tab.reload();
-    await showsSoon(tab, "The service is unreachable. Trying again …");
-    fault = undefined;
-    await showsSoon(tab, SEEN[FINISHED]);
-  });
+  inBrowser(
+    "a page that is opened in an outage takes up its session later, or says that it is over",
+    async (tab) => {
+      await signedIn(tab, FINISHED);
+      // Two years: by then the token has expired.
+      await tab.clock.fastForward(63_072_000_000);
+      for (const due of [SEEN[FINISHED], "Your session is over. Please sign in again."]) {
+        fault = { paths: /auth/ };
+        await tab.reload();
+        await showsSoon(tab, "The service is unreachable. Trying again …");
+        if (due !== SEEN[FINISHED]) await stack.sql("delete from auth.sessions");
+        fault = undefined;
+        await showsSoon(tab, due);
+      }
+    },
+  );
 
   inBrowser("who signs in as another in one tab is shown in every tab", async (tab, context) => {
     await signedIn(tab, IMPORTING);

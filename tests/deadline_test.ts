@@ -51,6 +51,7 @@ test("withDeadline aborts its signal when the client is gone, with the client's 
   const { done } = start(client.signal);
   client.abort(new Error("gone"));
   await assert.rejects(done, /gone/);
+  await assert.rejects(start(client.signal).done, /gone/, "gone before the task began");
 });
 
 test("withDeadline gives each of two tasks at once its own signal", async () => {

@@ -24,8 +24,7 @@ async function lineFor(step: Step, responder: Responder) {
 
 test("the log names the step, the upstream's status and code, the duration and the request", async () => {
   upstream.reset({ get_active_sync_job: postgrestError(404, "PGRST202") });
-  const { status, text, headers } = await poll(fn.url, TOKEN);
-  assert.equal(status, 500);
+  const { text, headers } = await poll(fn.url, TOKEN);
   assert.equal(
     text,
     '{"error":"The sync status could not be determined. Please try again.","code":"internal_error"}',
@@ -61,11 +60,8 @@ test("the log has Auth's status, also of an answer that is not JSON, and its cod
     const line = await lineFor("auth.getUser", answer(status, "<html>", { "Content-Type": "text/html" }));
     assert.equal(line.upstream_status, status);
   }
-  const { upstream_status, upstream_code } = await lineFor(
-    "auth.getUser",
-    authError(429, "over_request_rate_limit"),
-  );
-  assert.deepEqual([upstream_status, upstream_code], [429, "over_request_rate_limit"]);
+  const line = await lineFor("auth.getUser", authError(429, "over_request_rate_limit"));
+  assert.deepEqual([line.upstream_status, line.upstream_code], [429, "over_request_rate_limit"]);
 });
 
 test("the log has the time that the poll took, in milliseconds", async () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { pathOf } from "../local/commands.ts";
-import { test, until } from "./support/helpers.ts";
+import { reportSkipped, test, until } from "./support/helpers.ts";
 
 /** Starts Deno, waits for a line, ends it by a signal; waits until nothing answers at the addresses that it printed. */
 async function endsAll(signal: NodeJS.Signals, args: string[], last: RegExp): Promise<void> {
@@ -22,8 +22,9 @@ async function endsAll(signal: NodeJS.Signals, args: string[], last: RegExp): Pr
   for (const address of addresses) await until(async () => !await answers(address));
 }
 
-// Windows has no signals: each is a kill.
-for (const signal of Deno.build.os === "windows" ? [] : ["SIGTERM", "SIGINT"] as const) {
+const windows = Deno.build.os === "windows";
+if (windows) reportSkipped("`deno task dev` and signals", "on Windows each is a kill");
+for (const signal of windows ? [] : ["SIGTERM", "SIGINT"] as const) {
   test(`\`deno task dev\` leaves nothing running after ${signal}`, () =>
     endsAll(signal, ["task", "dev"], /Ctrl-C/));
 }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { SignJWT, UnsecuredJWT } from "jose";
-import { leftOut, poll, test } from "../support/helpers.ts";
+import { poll, reportSkipped, test } from "../support/helpers.ts";
 import { startProject } from "../support/project.ts";
 
 const project = await startProject();
@@ -42,7 +42,7 @@ function forge(
 }
 
 const FORGED = "tokens that are forged with the project's own key";
-if (!secret) leftOut(FORGED, "the key is not known: SUPABASE_JWT_SECRET names it");
+if (!secret) reportSkipped(FORGED, "the key is not known: SUPABASE_JWT_SECRET names it");
 else {
   test("GET accepts a forged token with the right key and a live session's claims", async () => {
     // So the refusals below come from their changes, not from the forging.

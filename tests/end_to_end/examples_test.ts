@@ -9,7 +9,7 @@ import * as bySupabaseJs from "../../examples/call/supabase_js.ts";
 import { watch } from "../../examples/call/watch.ts";
 import type { SyncStatus } from "../../examples/client/types.ts";
 import { pathOf } from "../../local/commands.ts";
-import { test } from "../support/helpers.ts";
+import { reportSkipped, test } from "../support/helpers.ts";
 import { startProject } from "../support/project.ts";
 
 const project = await startProject();
@@ -75,7 +75,8 @@ test("watch.ts reports the status and a problem, until it is aborted", async () 
   assert.deepEqual(problem, { kind: "forbidden" });
 });
 
-if (Deno.build.os !== "windows") {
+if (Deno.build.os === "windows") reportSkipped("curl.sh", "Windows has no sh");
+else {
   test("curl.sh prints the status and its headers", async () => {
     const env = {
       ...Deno.env.toObject(),

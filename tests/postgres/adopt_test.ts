@@ -12,7 +12,7 @@ import { createDatabase, databaseServer, openDatabase } from "../../local/databa
 import { apply, platform } from "../../local/platform.ts";
 import { PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
 import { managePeople } from "../../scripts/test_people.ts";
-import { leftOut, poll, test } from "../support/helpers.ts";
+import { poll, reportSkipped, test } from "../support/helpers.ts";
 
 const FUNCTION = "supabase/functions/get-sync-status";
 const ADOPT = pathOf("../../scripts/adopt.ts", import.meta.url);
@@ -121,7 +121,7 @@ withProject("adopt says on an upgrade what may be replaced, and loses no edit", 
 });
 
 const server = databaseServer();
-if (!server) leftOut("an adopted project on a server", "DATABASE_URL names no PostgreSQL server");
+if (!server) reportSkipped("an adopted project on a server", "DATABASE_URL names no PostgreSQL server");
 else {
   withProject(
     "an adopted migration names the policy that opens it, and what it prints makes the function answer",

@@ -10,11 +10,11 @@ import { z } from "zod";
 import { supabase } from "../../local/commands.ts";
 import { createDatabase, databaseServer } from "../../local/database.ts";
 import { apply, migrations, platform, seed } from "../../local/platform.ts";
-import { leftOut, test } from "../support/helpers.ts";
+import { reportSkipped, test } from "../support/helpers.ts";
 
 const server = databaseServer();
 if (server) await onServer(server);
-else leftOut("migrations, advisors and plans on a server", "DATABASE_URL names no PostgreSQL server");
+else reportSkipped("migrations, advisors and plans on a server", "DATABASE_URL names no PostgreSQL server");
 
 async function onServer(server: string): Promise<void> {
   const { url, drop } = await createDatabase(server);

@@ -9,10 +9,10 @@ import postgres from "postgres";
 import { cleanEnvironment, pathOf } from "../../local/commands.ts";
 import { databaseServer } from "../../local/database.ts";
 import { JWT_SECRET, PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
-import { leftOut, test, until } from "../support/helpers.ts";
+import { reportSkipped, test, until } from "../support/helpers.ts";
 
 if (databaseServer()) await onServer();
-else leftOut("test:project", "DATABASE_URL names no PostgreSQL server");
+else reportSkipped("test:project", "DATABASE_URL names no PostgreSQL server");
 
 async function onServer(): Promise<void> {
   const stack = await startStack();

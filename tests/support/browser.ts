@@ -5,7 +5,7 @@
  */
 
 import { type Browser, chromium } from "playwright-core";
-import { leftOut } from "./helpers.ts";
+import { reportSkipped } from "./helpers.ts";
 
 /**
  * Starts the browser that CHROMIUM names, or else Debian's Chromium, Chrome or Edge, whichever there is.
@@ -35,5 +35,5 @@ export async function launch(what: string): Promise<Browser | undefined> {
       if (named) throw error;
     }
   }
-  leftOut(what, "there is no Chromium, Chrome or Edge: CHROMIUM=<path> names one");
+  reportSkipped(what, "there is no Chromium, Chrome or Edge: CHROMIUM=<path> names one");
 }

@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import { PUBLISHABLE_KEY } from "../../local/stack.ts";
+import { runningProject } from "../../scripts/test_people.ts";
 import { parseErrorBody, parseSyncStatus } from "./published_contract.ts";
 
 /** Time as it is, also in tests with a clock of their own. */
@@ -40,7 +41,7 @@ export function test(
 }
 
 /** Says in the summary of the tests that some were skipped, and why. */
-export function leftOut(what: string, why: string): void {
+export function reportSkipped(what: string, why: string): void {
   Deno.test.ignore(`${what}: skipped, ${why}`, () => {});
 }
 
@@ -54,7 +55,8 @@ export const ACTIVE_EXAMPLE = await readExample("active");
 export const IDLE_EXAMPLE = await readExample("idle");
 
 /** The key of the project under test: a running one, or the local stack. */
-const KEY = JSON.parse(Deno.env.get("TEST_PROJECT") ?? "{}").SUPABASE_PUBLISHABLE_KEY ?? PUBLISHABLE_KEY;
+const named = Deno.env.get("TEST_PROJECT");
+const KEY = named ? runningProject.parse(JSON.parse(named)).SUPABASE_PUBLISHABLE_KEY : PUBLISHABLE_KEY;
 
 /** An answer of the function that kept the contract. */
 export interface Answer {
