@@ -1,8 +1,6 @@
 /**
  * What the three queries of a poll cost as the tables grow, as PostgREST runs
  * them: prepared, role authenticated, claims set, row-level security on.
- *
- * @module
  */
 
 import postgres from "postgres";

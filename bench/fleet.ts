@@ -2,8 +2,6 @@
  * `deno task fleet [pages] [minutes]`: what many open pages ask of the service
  * together, above all in an outage and after it. Prints the tables of
  * docs/performance.md as they stand there. Fails if a goal is missed.
- *
- * @module
  */
 
 import { z } from "zod";

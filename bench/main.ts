@@ -2,8 +2,6 @@
  * `deno task bench`: what a poll costs beside what a team would otherwise
  * write, and what the database does for it. Prints the tables of
  * docs/performance.md as they stand there. Fails if a goal is missed.
- *
- * @module
  */
 
 import { findFailures, measureQueries, showQueries } from "./database.ts";

@@ -4,8 +4,6 @@
  * that is modelled by what it is asked and how it fails.
  *
  * Every page is seen all the time, which is the most that pages can ask for.
- *
- * @module
  */
 
 import FakeTimers from "@sinonjs/fake-timers";

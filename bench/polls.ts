@@ -1,8 +1,6 @@
 /**
  * What a poll costs, ours and its rival's in one run: each round measures
  * both in turn, so that a noisy machine is noisy to all.
- *
- * @module
  */
 
 import assert from "node:assert/strict";

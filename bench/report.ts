@@ -1,7 +1,5 @@
 /**
  * What the bench's tasks report: tables to stdout, all else to stderr.
- *
- * @module
  */
 
 /** A table as docs/performance.md has it, in the widths that `deno fmt` gives it. */

@@ -1,15 +1,13 @@
 /**
  * The functions that are measured side by side, the upstream they share, and
  * the answers that each must give.
- *
- * @module
  */
 
 import assert from "node:assert/strict";
 import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
 import { startFunction } from "../local/function_process.ts";
-import { KEY, tokenOf, USER } from "../tests/support/fake_upstream.ts";
+import { KEY, tokenOf, USER } from "../local/fake_upstream.ts";
 import type { Claims } from "./upstream_worker.ts";
 
 export type Situation = Claims["situation"];

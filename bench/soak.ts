@@ -2,8 +2,6 @@
  * `deno task soak [seconds]`: holds load on the function while a fifth of the
  * polls meets a fault upstream and clients go away. Fails on a wrong answer and if
  * memory grows.
- *
- * @module
  */
 
 import pidusage from "pidusage";
@@ -18,7 +16,7 @@ import {
   startFakeUpstream,
   tokenOf,
   USER,
-} from "../tests/support/fake_upstream.ts";
+} from "../local/fake_upstream.ts";
 import { FAULTS, STEPS } from "../tests/support/faults.ts";
 import { jobId, keepsContract } from "../tests/support/helpers.ts";
 import { median } from "./report.ts";

@@ -3,7 +3,6 @@
  * the Supabase docs teach. Rows are taken at their word.
  *
  * @see https://supabase.com/docs/guides/functions/auth-legacy-jwt
- * @module
  */
 
 import { createClient } from "@supabase/supabase-js";

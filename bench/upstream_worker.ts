@@ -1,14 +1,12 @@
 /**
  * Auth and PostgREST for the bench, in a thread of their own: the exact bytes
  * of each. The caller's token says what is answered, and from how far away.
- *
- * @module
  */
 
 /// <reference lib="deno.worker" />
 
 import { z } from "zod";
-import { HEALTHY, PATHS, rows } from "../tests/support/fake_upstream.ts";
+import { HEALTHY, PATHS, rows } from "../local/fake_upstream.ts";
 
 /** What differs from a healthy upstream with an active job. */
 const SITUATIONS = { active: {}, idle: { get_active_sync_job: rows() } };

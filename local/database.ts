@@ -1,8 +1,6 @@
 /**
  * The database of the local stack: PostgreSQL in WebAssembly (PGlite), or one
  * of its own on the server that DATABASE_URL names.
- *
- * @module
  */
 
 import { createHash } from "node:crypto";

@@ -1,8 +1,6 @@
 /**
  * What a back end does, so that there is something to watch: it starts pending
  * jobs and moves running ones to their end.
- *
- * @module
  */
 
 import type { Stack } from "./stack.ts";

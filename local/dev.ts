@@ -1,8 +1,6 @@
 /**
  * `deno task dev`: the local stack and the example page until Ctrl-C, and what
  * to try on them. A demo worker moves the jobs, unless `--still`.
- *
- * @module
  */
 
 import { parseArgs } from "node:util";

@@ -13,10 +13,10 @@ const PERMISSIONS = [
   "--allow-env=SUPABASE_URL,SUPABASE_PUBLISHABLE_KEYS,SUPABASE_PUBLISHABLE_KEY,SUPABASE_ANON_KEY",
 ];
 
-/** Here `deno task test:platform` names another Deno, deno.json and entrypoint for all tests, as JSON. */
-export const PLATFORM_VARIABLE = "TEST_PLATFORM_FUNCTION";
-const platformFunction = z.object({ deno: z.string(), config: z.string(), entrypoint: z.string() });
-export type PlatformFunction = z.infer<typeof platformFunction>;
+/** Here `deno task test:edge-runtime` names another Deno, deno.json and entrypoint for all tests, as JSON. */
+export const EDGE_RUNTIME_VARIABLE = "TEST_EDGE_RUNTIME";
+const edgeRuntimeFunction = z.object({ deno: z.string(), config: z.string(), entrypoint: z.string() });
+export type EdgeRuntimeFunction = z.infer<typeof edgeRuntimeFunction>;
 
 /** A running function: its address, its process id, and all lines it has written so far. */
 export interface FunctionProcess {
@@ -43,12 +43,12 @@ export async function startFunction(
     onLine?: (line: string) => void;
   },
 ): Promise<FunctionProcess> {
-  const named = entrypoint === GET_SYNC_STATUS ? Deno.env.get(PLATFORM_VARIABLE) : undefined;
-  const platform = named ? platformFunction.parse(JSON.parse(named)) : undefined;
-  const args = platform
-    ? ["--no-lock", "--config", platform.config, ...PERMISSIONS, platform.entrypoint]
+  const named = entrypoint === GET_SYNC_STATUS ? Deno.env.get(EDGE_RUNTIME_VARIABLE) : undefined;
+  const edgeRuntime = named ? edgeRuntimeFunction.parse(JSON.parse(named)) : undefined;
+  const args = edgeRuntime
+    ? ["--no-lock", "--config", edgeRuntime.config, ...PERMISSIONS, edgeRuntime.entrypoint]
     : [`--preload=${pathOf("end_with_stdin.ts", import.meta.url)}`, ...PERMISSIONS, entrypoint.href];
-  const child = spawn(platform?.deno ?? Deno.execPath(), ["run", "--no-prompt", ...args], {
+  const child = spawn(edgeRuntime?.deno ?? Deno.execPath(), ["run", "--no-prompt", ...args], {
     env: { ...cleanEnvironment(), ...env, DENO_SERVE_ADDRESS: "tcp:127.0.0.1:0", NO_COLOR: "1" },
   });
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));

@@ -2,8 +2,6 @@
  * Serves the example page on a port of its own, so that its requests to the
  * API are cross-origin as they are in production. It is the page's back end as
  * well: it starts an import for whoever is signed in.
- *
- * @module
  */
 
 import { deno, pathOf } from "./commands.ts";

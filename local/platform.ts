@@ -1,8 +1,6 @@
 /**
  * The SQL that turns an empty PostgreSQL database into one of this project:
  * what Supabase provides, then the migrations, then the seed.
- *
- * @module
  */
 
 import { getAuthSchemaSql, SUPABASE_AUTH_HELPERS_SQL } from "@supabase/lite";

@@ -2,8 +2,6 @@
  * Supabase on one machine without Docker: Auth and REST by @supabase/lite on
  * PostgreSQL, and the function as a process of its own, behind one address with
  * the paths of a Supabase project.
- *
- * @module
  */
 
 import { App } from "@supabase/lite";

@@ -3,8 +3,6 @@
  * has a history of its own (docs/adopting.md). It overwrites nothing. It notes
  * in the project what it wrote, with a checksum, and so knows on an upgrade
  * which files were edited there and which may be replaced.
- *
- * @module
  */
 
 import { createHash } from "node:crypto";
@@ -29,8 +27,8 @@ const FUNCTION = "supabase/functions/get-sync-status";
 /** The three first migrations, of which a project gets one. */
 const FIRST = new Map([
   ["table", "supabase/migrations/20250101000000_demo_tenancy.sql"],
-  ["column", "scripts/adopt/users_column.sql"],
-  ["view", "scripts/adopt/users_view.sql"],
+  ["column", "examples/first_migration/users_column.sql"],
+  ["view", "examples/first_migration/users_view.sql"],
 ]);
 
 /** What was written, by its path in the project: its checksum, and the version here. */
@@ -68,7 +66,7 @@ async function main(): Promise<void> {
   // `deno task` runs in this project's folder, and says there from which it was called.
   const project = resolve(Deno.env.get("INIT_CWD") ?? ".", folder ?? "");
   const files = list(project);
-  const isThisOne = existsSync(join(project, "scripts/adopt/users_view.sql"));
+  const isThisOne = existsSync(join(project, "examples/first_migration/users_view.sql"));
   if (!folder || more.length || !files.length || isThisOne) {
     throw new Error(`Name one other project, by the folder that holds its folder supabase.\n\n${HELP}`);
   }

@@ -1,8 +1,6 @@
 /**
  * `deno task gen:openapi`: writes openapi.json from types.ts, from the
  * errors of handler.ts and with the version of CHANGELOG.md.
- *
- * @module
  */
 
 import { createGenerator } from "ts-json-schema-generator";

@@ -1,8 +1,6 @@
 /**
  * `deno task gen:types`: writes database.types.ts with the Supabase CLI, from
  * the migrations, without Docker: PGlite serves PostgreSQL's wire protocol.
- *
- * @module
  */
 
 import { PGlite } from "@electric-sql/pglite";

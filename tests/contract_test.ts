@@ -9,7 +9,7 @@ import {
   readTimestamp,
   recentJobRows,
 } from "../supabase/functions/get-sync-status/contract.ts";
-import { ACTIVE_ROW, AGENCY, RECENT_ROW } from "./support/fake_upstream.ts";
+import { ACTIVE_ROW, AGENCY, RECENT_ROW } from "../local/fake_upstream.ts";
 import { test } from "./support/helpers.ts";
 import { parseErrorBody, parseSyncStatus } from "./support/published_contract.ts";
 

@@ -1,7 +1,7 @@
 /** Each fault of each upstream request. */
 
 import assert from "node:assert/strict";
-import { ACTIVE_ROW, RECENT_ROW, rows, startFunctionOnFake, tokenOf, USER } from "./support/fake_upstream.ts";
+import { ACTIVE_ROW, RECENT_ROW, rows, startFunctionOnFake, tokenOf, USER } from "../local/fake_upstream.ts";
 import { FAULTS, STEPS } from "./support/faults.ts";
 import { jobId, loggedFor, poll, test } from "./support/helpers.ts";
 

@@ -5,7 +5,7 @@ import document from "../docs/openapi.json" with { type: "json" };
 import { npx, pathOf } from "../local/commands.ts";
 import { generateOpenapi } from "../scripts/generate_openapi.ts";
 import { generateTypes, TYPES_FILE } from "../scripts/generate_types.ts";
-import { answer, authError, rows, startFunctionOnFake, TOKEN } from "./support/fake_upstream.ts";
+import { answer, authError, rows, startFunctionOnFake, TOKEN } from "../local/fake_upstream.ts";
 import { poll, test } from "./support/helpers.ts";
 import { parseSyncStatus } from "./support/published_contract.ts";
 

@@ -13,7 +13,7 @@ import {
   TOKEN,
   tokenOf,
   USER,
-} from "./support/fake_upstream.ts";
+} from "../local/fake_upstream.ts";
 import { keepsContract, poll, test, until } from "./support/helpers.ts";
 
 const { upstream, fn } = await startFunctionOnFake();

@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { z } from "zod";
 import { readTimestamp } from "../supabase/functions/get-sync-status/contract.ts";
-import { ACTIVE_ROW, RECENT_ROW, rows, startFunctionOnFake, TOKEN } from "./support/fake_upstream.ts";
+import { ACTIVE_ROW, RECENT_ROW, rows, startFunctionOnFake, TOKEN } from "../local/fake_upstream.ts";
 import { poll, test } from "./support/helpers.ts";
 
 const { upstream, fn } = await startFunctionOnFake();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { startFunction } from "../local/function_process.ts";
-import { startFakeUpstream, TOKEN } from "./support/fake_upstream.ts";
+import { startFakeUpstream, TOKEN } from "../local/fake_upstream.ts";
 import { poll, test } from "./support/helpers.ts";
 
 const upstream = await startFakeUpstream();

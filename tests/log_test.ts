@@ -11,7 +11,7 @@ import {
   rows,
   startFunctionOnFake,
   TOKEN,
-} from "./support/fake_upstream.ts";
+} from "../local/fake_upstream.ts";
 import { loggedFor, poll, test } from "./support/helpers.ts";
 
 const { upstream, fn } = await startFunctionOnFake();

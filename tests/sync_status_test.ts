@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { activeJobRows, recentJobRows } from "../supabase/functions/get-sync-status/contract.ts";
 import { getSyncStatus, type Outcome } from "../supabase/functions/get-sync-status/sync_status.ts";
 import type { Answer, Failure, Step, Upstream } from "../supabase/functions/get-sync-status/upstream.ts";
-import { ACTIVE_ROW, AGENCY, RECENT_ROW } from "./support/fake_upstream.ts";
+import { ACTIVE_ROW, AGENCY, RECENT_ROW } from "../local/fake_upstream.ts";
 import { test } from "./support/helpers.ts";
 
 type Answered<Method extends keyof Upstream> = Awaited<ReturnType<Upstream[Method]>>;

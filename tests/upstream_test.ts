@@ -17,7 +17,7 @@ import {
   TOKEN,
   tokenOf,
   USER,
-} from "./support/fake_upstream.ts";
+} from "../local/fake_upstream.ts";
 import { AUTH_ERRORS, STEPS } from "./support/faults.ts";
 import { loggedFor, poll, test } from "./support/helpers.ts";
 

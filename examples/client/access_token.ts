@@ -2,8 +2,6 @@
  * supabase-js through an outage of Auth, which is not the end of a session. Copy it beside
  * watch_sync_status.ts. Depends on nothing; tried with @supabase/supabase-js 2.119.1. Runs in every browser
  * since March 2024 (`AbortSignal.any`), with an Auth server that gives error codes, as all do since 2024.
- *
- * @module
  */
 
 /** What is read of supabase-js's own type of this name. */

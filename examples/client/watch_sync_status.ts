@@ -1,8 +1,6 @@
 /**
  * A client of get-sync-status that polls no more than it has to: copy this folder into a front end. Depends on
  * nothing. Runs in all browsers' versions since March 2024 (`AbortSignal.any`), on Deno and on Node.js 22 or newer.
- *
- * @module
  */
 
 /// <reference lib="dom" />

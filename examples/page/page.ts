@@ -5,8 +5,6 @@
  *
  * Once it runs, a button that must wait is `aria-disabled`, not `disabled`: it
  * keeps the focus.
- *
- * @module
  */
 
 /// <reference lib="dom" />

@@ -1,8 +1,6 @@
 /**
  * The status of the signed-in user's agency as a hook of React: copy this folder and `client` beside it into a
  * front end. Depends only on React, 18 or newer; tried with 19.3.1.
- *
- * @module
  */
 
 "use client";

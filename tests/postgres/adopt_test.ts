@@ -11,7 +11,7 @@ import { deno, pathOf, supabase } from "../../local/commands.ts";
 import { createDatabase, databaseServer, openDatabase } from "../../local/database.ts";
 import { apply, platform } from "../../local/platform.ts";
 import { PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
-import { managePeople } from "../../scripts/test_people.ts";
+import { managePeople } from "../run/test_people.ts";
 import { poll, reportSkipped, test } from "../support/helpers.ts";
 
 const FUNCTION = "supabase/functions/get-sync-status";

@@ -25,7 +25,7 @@ async function onServer(): Promise<void> {
 
   const flag = `--project-ref=${new URL(stack.url).host}+${database.host}${database.pathname}`;
   const start = (changes: Record<string, string> = {}, args = [flag]) => {
-    const script = pathOf("../../scripts/test_project.ts", import.meta.url);
+    const script = pathOf("../run/test_project.ts", import.meta.url);
     const child = spawn(Deno.execPath(), ["run", "--quiet", "--allow-all", script, ...args], {
       env: {
         ...cleanEnvironment(),

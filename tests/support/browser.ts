@@ -1,7 +1,5 @@
 /**
  * Real browsers for the tests.
- *
- * @module
  */
 
 import { type Browser, chromium } from "playwright-core";

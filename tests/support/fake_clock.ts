@@ -1,7 +1,5 @@
 /**
  * Time that passes only when a test lets it, for the client of the examples.
- *
- * @module
  */
 
 import FakeTimers, { type Clock } from "@sinonjs/fake-timers";

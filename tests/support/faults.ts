@@ -1,8 +1,6 @@
 /**
  * What can go wrong between the function and one of its upstream requests, and
  * what the function has to make of it.
- *
- * @module
  */
 
 import type { ServerResponse } from "node:http";
@@ -15,7 +13,7 @@ import {
   type Reply,
   type Responder,
   rows,
-} from "./fake_upstream.ts";
+} from "../../local/fake_upstream.ts";
 
 export const STEPS = ["auth.getUser", "users", "get_active_sync_job", "historical_sync_jobs"] as const;
 

@@ -1,13 +1,11 @@
 /**
  * What several test files need: the spec's examples, and one way to poll that
  * holds every response against the contract.
- *
- * @module
  */
 
 import assert from "node:assert/strict";
 import { PUBLISHABLE_KEY } from "../../local/stack.ts";
-import { runningProject } from "../../scripts/test_people.ts";
+import { runningProject } from "../run/test_people.ts";
 import { parseErrorBody, parseSyncStatus } from "./published_contract.ts";
 
 /** Time as it is, also in tests with a clock of their own. */

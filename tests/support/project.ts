@@ -2,13 +2,11 @@
  * The Supabase project that the end-to-end tests run against: the local stack,
  * or a running project if `deno task test:project` says so. Tests have
  * agencies and users of their own there, and touch no others.
- *
- * @module
  */
 
 import postgres from "postgres";
 import { FUNCTION_PATH, JWT_SECRET, PUBLISHABLE_KEY, type Stack, startStack } from "../../local/stack.ts";
-import { managePeople, runningProject } from "../../scripts/test_people.ts";
+import { managePeople, runningProject } from "../run/test_people.ts";
 
 /** Gives the project, what tests do with their people there, and the secret that signs its tokens, if it is known. */
 export async function startProject() {

@@ -1,8 +1,6 @@
 /**
  * The published contract: reads answers as openapi.json describes them. The
  * function itself loads none of this.
- *
- * @module
  */
 
 import { z } from "zod";

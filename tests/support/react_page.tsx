@@ -1,7 +1,5 @@
 /**
  * What is copied for React, on a page, under StrictMode. A test writes what is shown, and to whom: "hook ann".
- *
- * @module
  */
 
 /// <reference lib="dom" />

@@ -4,8 +4,6 @@
  * contract does not name and puts the rest in the order of the contract.
  *
  * Written in zod/mini, which a cold start builds faster than zod.
- *
- * @module
  */
 
 import * as z from "zod/mini";

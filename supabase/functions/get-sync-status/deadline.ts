@@ -1,8 +1,6 @@
 /**
  * One deadline for all upstream requests of a task. Its signal travels by
  * AsyncLocalStorage, because `supabase.auth.getUser()` takes none.
- *
- * @module
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";

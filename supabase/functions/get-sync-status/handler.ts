@@ -1,7 +1,5 @@
 /**
  * HTTP: preflight, method, Bearer token, and what a poll comes to as a response.
- *
- * @module
  */
 
 import { corsHeaders } from "@supabase/supabase-js/cors";

@@ -1,8 +1,6 @@
 /**
  * Starts get-sync-status: reads the environment and serves. The only file that
  * starts something on import.
- *
- * @module
  */
 
 import * as z from "zod/mini";

@@ -1,7 +1,5 @@
 /**
  * The order of judgement: who is asked, and in which order the answers count.
- *
- * @module
  */
 
 import type { SyncStatus } from "./types.ts";

@@ -4,8 +4,6 @@
  * contract.ts that lacks one of these fields, the tests one that has more.
  * openapi.json is generated from these types; the tags (`@format`, `@minimum`
  * and so on) say there what a type cannot.
- *
- * @module
  */
 
 /**

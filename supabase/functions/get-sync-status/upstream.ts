@@ -2,8 +2,6 @@
  * What speaks to Auth and PostgREST: one client, and every answer as a value.
  * Says whether each request got a usable answer, and whether Auth accepts the token.
  * What follows from that is in sync_status.ts.
- *
- * @module
  */
 
 import {

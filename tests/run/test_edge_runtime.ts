@@ -1,21 +1,19 @@
 /**
- * `deno task test:platform`: proves the function in the shape in which
+ * `deno task test:edge-runtime`: proves the function in the shape in which
  * Supabase's platform runs it. Copies only its folder into an empty one, and
  * runs the tests that speak to the fake upstream against it, on the Deno that
  * the edge runtime is compatible with, without what that runtime removes.
- *
- * @module
  */
 
 import { join } from "node:path";
-import { cleanEnvironment, npx, pathOf } from "../local/commands.ts";
-import { PLATFORM_VARIABLE, type PlatformFunction } from "../local/function_process.ts";
+import { cleanEnvironment, npx, pathOf } from "../../local/commands.ts";
+import { EDGE_RUNTIME_VARIABLE, type EdgeRuntimeFunction } from "../../local/function_process.ts";
 
 /** The Deno that Supabase's edge runtime is compatible with. */
 const EDGE_RUNTIME_DENO = "2.1.4";
 
-const FUNCTION = pathOf("../supabase/functions/get-sync-status/", import.meta.url);
-const PLATFORM = pathOf("../tests/support/platform.ts", import.meta.url);
+const FUNCTION = pathOf("../../supabase/functions/get-sync-status/", import.meta.url);
+const STAND_IN = pathOf("./edge_runtime.ts", import.meta.url);
 const TESTS = ["index", "handler", "log", "upstream", "faults", "hostile"];
 
 const folder = await Deno.makeTempDir();
@@ -23,18 +21,18 @@ try {
   for await (const { name } of Deno.readDir(FUNCTION)) {
     await Deno.copyFile(join(FUNCTION, name), join(folder, name));
   }
-  await Deno.copyFile(PLATFORM, join(folder, "platform.ts"));
-  await Deno.writeTextFile(join(folder, "main.ts"), 'import "./platform.ts";\nimport "./index.ts";\n');
+  await Deno.copyFile(STAND_IN, join(folder, "edge_runtime.ts"));
+  await Deno.writeTextFile(join(folder, "main.ts"), 'import "./edge_runtime.ts";\nimport "./index.ts";\n');
   const find = ["eval", "console.log(Deno.execPath())"];
-  const platform: PlatformFunction = {
+  const edgeRuntime: EdgeRuntimeFunction = {
     deno: (await npx(`deno@${EDGE_RUNTIME_DENO}`, find, { cwd: folder })).trim(),
     config: join(folder, "deno.json"),
     entrypoint: join(folder, "main.ts"),
   };
-  const files = TESTS.map((name) => pathOf(`../tests/${name}_test.ts`, import.meta.url));
+  const files = TESTS.map((name) => pathOf(`../${name}_test.ts`, import.meta.url));
   const { code } = await new Deno.Command(Deno.execPath(), {
     args: ["test", "--quiet", "--allow-all", "--parallel", ...files],
-    env: { ...cleanEnvironment(), [PLATFORM_VARIABLE]: JSON.stringify(platform) },
+    env: { ...cleanEnvironment(), [EDGE_RUNTIME_VARIABLE]: JSON.stringify(edgeRuntime) },
     clearEnv: true,
     stdout: "inherit",
     stderr: "inherit",

@@ -1,17 +1,15 @@
 /**
  * Auth and PostgREST as the function sees them, in their exact bytes, for what
  * the local stack cannot do: faults, PostgREST's timestamp format.
- *
- * @module
  */
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { SignJWT } from "jose";
-import ACTIVE from "../../examples/answers/active.json" with { type: "json" };
-import IDLE from "../../examples/answers/idle.json" with { type: "json" };
-import { startFunction } from "../../local/function_process.ts";
-import type { Step } from "../../supabase/functions/get-sync-status/upstream.ts";
+import ACTIVE from "../examples/answers/active.json" with { type: "json" };
+import IDLE from "../examples/answers/idle.json" with { type: "json" };
+import { startFunction } from "./function_process.ts";
+import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 
 export const USER = "b0000000-0000-4000-8000-000000000001";
 export const AGENCY = "a0000000-0000-4000-8000-000000000001";

@@ -4,15 +4,13 @@
  *
  * It looks first, and touches no project that `--project-ref` does not name.
  * What the tests add is removed at the end, however that comes, or by the next run.
- *
- * @module
  */
 
 import { parseArgs } from "node:util";
 import { decodeJwt, SignJWT } from "jose";
 import postgres from "postgres";
-import { cleanEnvironment, END_SIGNALS, pathOf } from "../local/commands.ts";
-import { FUNCTION_PATH } from "../local/stack.ts";
+import { cleanEnvironment, END_SIGNALS, pathOf } from "../../local/commands.ts";
+import { FUNCTION_PATH } from "../../local/stack.ts";
 import { managePeople, type Project, runningProject, TEST_AGENCIES, TEST_USERS } from "./test_people.ts";
 
 /** Makes what throws a sentence with the reason. */
@@ -62,7 +60,7 @@ for (const signal of END_SIGNALS) Deno.addSignalListener(signal, () => interrupt
 /** Runs the tests to their end, or to an interruption; gives the exit code. */
 async function runTests(project: Project): Promise<number> {
   const tests = new Deno.Command(Deno.execPath(), {
-    args: ["test", "--quiet", "--allow-all", pathOf("../tests/end_to_end/", import.meta.url)],
+    args: ["test", "--quiet", "--allow-all", pathOf("../end_to_end/", import.meta.url)],
     env: { ...cleanEnvironment(), TEST_PROJECT: JSON.stringify(project) },
     clearEnv: true,
     signal: interruption.signal,

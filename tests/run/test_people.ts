@@ -1,13 +1,11 @@
 /**
  * The agencies and users that tests add to a project: users through Auth,
  * agencies as supabase/tests/people.psql says. Nobody else's look like them.
- *
- * @module
  */
 
 import { createClient } from "@supabase/supabase-js";
 import { z } from "zod";
-import { pathOf } from "../local/commands.ts";
+import { pathOf } from "../../local/commands.ts";
 
 /** A running project: read from the environment, then handed to the tests as JSON in TEST_PROJECT. */
 export const runningProject = z.object({
@@ -42,7 +40,7 @@ export function managePeople(
   const { auth } = createClient(project.SUPABASE_URL, key, {
     auth: { persistSession: false, autoRefreshToken: false },
   });
-  const inSupabase = (path: string) => pathOf(`../supabase/${path}`, import.meta.url);
+  const inSupabase = (path: string) => pathOf(`../../supabase/${path}`, import.meta.url);
   const peopleFile = project.PEOPLE_FILE ?? inSupabase("tests/people.psql");
   /** Calls a function of people.psql, which exists only in the session that made it. */
   const call = async (call: string) =>

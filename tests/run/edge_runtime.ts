@@ -1,8 +1,6 @@
 /**
- * Runs before the function in `deno task test:platform`, on its older Deno:
+ * Runs before the function in `deno task test:edge-runtime`, on its older Deno:
  * removes what the edge runtime (https://github.com/supabase/edge-runtime) removes.
- *
- * @module
  */
 
 const { exit, serve } = Deno;
