@@ -1,9 +1,9 @@
 /** `deno task cost`: what the polls of open pages cost a month, by the real client on a clock that does not wait. */
 
+import FakeTimers from "@sinonjs/fake-timers";
 import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
 import { watchSyncStatus } from "../examples/client/watch_sync_status.ts";
-import { onFakeClock } from "../tests/support/fake_clock.ts";
 import { table } from "./table.ts";
 
 /** What a function's invocations cost a month beyond those that a plan includes; Free stops there. */
@@ -37,28 +37,29 @@ const DAYS_OF_A_PAGE: Record<string, Answer> = {
 
 /** How often a page that is seen all day polls. */
 async function countPolls(answer: Answer): Promise<number> {
-  const { fetch } = globalThis;
   let polls = 0;
   globalThis.fetch = () => {
     polls++;
     const { status, body } = answer();
     return Promise.resolve(Response.json(body, { status, headers: { Date: new Date().toUTCString() } }));
   };
-  await onFakeClock(START, async (clock) => {
-    // The middle of each spread, so that each run prints the same.
-    Math.random = () => 0.5;
-    const end = new AbortController();
-    watchSyncStatus({
-      url: "https://project.test/functions/v1/get-sync-status",
-      getAccessToken: () => Promise.resolve("token"),
-      signal: end.signal,
-      onStatus: () => {},
-      onError: () => {},
-    });
-    await clock.tickAsync(HOURS * HOUR);
-    end.abort();
+  // The middle of each spread, so that each run prints the same.
+  Math.random = () => 0.5;
+  const clock = FakeTimers.install({
+    now: START,
+    toFake: ["setTimeout", "clearTimeout", "Date", "performance"],
   });
-  Object.assign(globalThis, { fetch });
+  const end = new AbortController();
+  watchSyncStatus({
+    url: "https://project.test/functions/v1/get-sync-status",
+    getAccessToken: () => Promise.resolve("token"),
+    signal: end.signal,
+    onStatus: () => {},
+    onError: () => {},
+  });
+  await clock.tickAsync(HOURS * HOUR);
+  end.abort();
+  clock.uninstall();
   return polls;
 }
 
