@@ -74,9 +74,8 @@ for (const [form, jobs] of [["jobs.md", sql], ["worker.ts", worker]] as const) {
 
   test(`${form}: a silent job fails, and not too early; its slow worker finds none`, async () => {
     const passes = async (id: string, time: string) => {
-      const earlier = ["created_at", "started_at", "last_activity_at"].map((at) =>
-        `${at} = ${at} - $2::interval`
-      );
+      const columns = ["created_at", "started_at", "last_activity_at"];
+      const earlier = columns.map((column) => `${column} = ${column} - $2::interval`);
       await stack.sql(`update public.historical_sync_jobs set ${earlier} where id = $1`, [id, time]);
       await failSilent();
       const [job] = await stack.sql("select status from public.historical_sync_jobs where id = $1", [id]);
