@@ -9,19 +9,21 @@ const GET_SYNC_STATUS = new URL("../supabase/functions/get-sync-status/index.ts"
 const STEPS_IN_A_ROW = new URL("steps_in_a_row.ts", import.meta.url);
 
 /** A function, and the milliseconds of a round trip to it and from there to Auth and the database. */
-export interface Placed {
+export interface Column {
+  name: string;
   entrypoint: URL;
   callerMs: number;
   upstreamMs: number;
 }
 
-/** What is measured, by its column in the table. */
-export const COLUMNS: Record<string, Placed> = {
-  "near the user": { entrypoint: GET_SYNC_STATUS, callerMs: 5, upstreamMs: 50 },
-  "steps in a row": { entrypoint: STEPS_IN_A_ROW, callerMs: 5, upstreamMs: 50 },
-  "beside the database": { entrypoint: GET_SYNC_STATUS, callerMs: 50, upstreamMs: 5 },
-};
+/** What is measured side by side. */
+export const COLUMNS: Column[] = [
+  { name: "near the user", entrypoint: GET_SYNC_STATUS, callerMs: 5, upstreamMs: 50 },
+  { name: "steps in a row", entrypoint: STEPS_IN_A_ROW, callerMs: 5, upstreamMs: 50 },
+  { name: "beside the database", entrypoint: GET_SYNC_STATUS, callerMs: 50, upstreamMs: 5 },
+];
 
+const NO_DISTANCE = { callerMs: 0, upstreamMs: 0 };
 const ANSWERS = { active: ACTIVE, idle: IDLE };
 
 /** Starts Auth and PostgREST in a thread of their own; gives their address, and what ends them. */
@@ -37,7 +39,7 @@ export async function startUpstream() {
 /** Measures a function in a process of its own: from one to the next the same code differs by a tenth. */
 export async function inProcess<Result>(
   upstreamUrl: string,
-  { entrypoint }: Placed,
+  { entrypoint }: Column,
   measure: (started: FunctionProcess) => Promise<Result>,
 ): Promise<Result> {
   const env = { SUPABASE_URL: upstreamUrl, SUPABASE_PUBLISHABLE_KEY: KEY };
@@ -50,10 +52,7 @@ export async function inProcess<Result>(
 }
 
 /** Gives what polls once as a signed-in front end does, and holds the answer against the example. */
-export async function poller(
-  situation: Claims["situation"],
-  { callerMs, upstreamMs }: Omit<Placed, "entrypoint">,
-) {
+export async function poller(situation: Claims["situation"], { callerMs, upstreamMs } = NO_DISTANCE) {
   const token = await tokenOf(USER, { situation, delay_ms: upstreamMs } satisfies Claims);
   const headers = { apikey: KEY, Authorization: `Bearer ${token}` };
   return async (url: string) => {

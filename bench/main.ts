@@ -6,11 +6,11 @@
 import postgres from "postgres";
 import { createDatabase, databaseServer } from "../local/database.ts";
 import { apply, project } from "../local/platform.ts";
-import { COLUMNS, startUpstream } from "./functions.ts";
-import { coldStart, inTurn, latency, usage } from "./polls.ts";
+import { type Column, COLUMNS, startUpstream } from "./functions.ts";
+import { coldStart, latency, type Measure, usage } from "./polls.ts";
 import { table } from "./table.ts";
 
-/** What the first column may be at most, times the second: an active poll is one round trip for three, an idle one two for four. */
+/** What the first column may be at most, times the second: one round trip in the place of three, two of four. */
 const GOALS: Record<string, number> = {
   "active poll, ms": 0.5,
   "idle poll, ms": 0.65,
@@ -19,32 +19,40 @@ const GOALS: Record<string, number> = {
 
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 
-const names = Object.keys(COLUMNS);
-const [ours = "", steps = ""] = names;
-console.error("Measuring for about two minutes …");
+/** By row, column and round. */
+const readings: Record<string, number[][]> = {};
+
+/** Measures each column in turn, so that a noisy machine is noisy to all. */
+async function inTurn(rounds: number, columns: Column[], measure: Measure): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, column] of columns.entries()) {
+      for (const [row, value] of Object.entries(await measure(upstream.url, column))) {
+        ((readings[row] ??= [])[i] ??= []).push(value);
+      }
+    }
+  }
+}
+
+console.error("Measuring for some minutes …");
 const upstream = await startUpstream();
-const measured = [
-  await inTurn(9, latency, upstream.url, names),
-  await inTurn(5, usage, upstream.url, [ours, steps]),
-  await inTurn(9, coldStart, upstream.url, [ours, steps]),
-];
+await inTurn(9, COLUMNS, latency);
+// Where the caller and the database are makes no difference to these.
+await inTurn(5, COLUMNS.slice(0, 2), usage);
+await inTurn(9, COLUMNS.slice(0, 2), coldStart);
 upstream.stop();
 
 const lines: string[][] = [];
 const missed: string[] = [];
-for (const readings of measured) {
-  for (const row of Object.keys(readings[ours]?.[0] ?? {})) {
-    const column = (name: string) => (readings[name] ?? []).map((reading) => reading[row] ?? NaN);
-    lines.push([row, ...names.map((name) => column(name).length ? median(column(name)).toFixed(0) : "")]);
-    // Round against the same round: a machine's noise is in both.
-    const ratio = median(column(ours).map((value, round) => value / (column(steps)[round] ?? NaN)));
-    const goal = GOALS[row];
-    if (goal && !(ratio <= goal)) {
-      missed.push(`${row}: ${ratio.toFixed(2)} times, and at most ${goal} is the goal`);
-    }
-  }
+for (const [row, [ours = [], inARow = [], beside = []]] of Object.entries(readings)) {
+  lines.push([
+    row,
+    ...[ours, inARow, beside].map((values) => values.length ? median(values).toFixed(0) : ""),
+  ]);
+  const ratio = median(ours.map((value, round) => value / (inARow[round] ?? NaN)));
+  const goal = GOALS[row];
+  if (goal && !(ratio <= goal)) missed.push(`${row}: ${ratio.toFixed(2)} times; the goal is at most ${goal}`);
 }
-console.log(table(["", ...names], lines));
+console.log(table(["", ...COLUMNS.map(({ name }) => name)], lines));
 
 const server = databaseServer();
 if (server) {

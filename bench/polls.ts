@@ -1,22 +1,17 @@
-import { COLUMNS, inProcess, type Placed, poller } from "./functions.ts";
+import { type Column, inProcess, poller } from "./functions.ts";
 
-/** Readings by the row they have in the table. */
-type Readings = Record<string, number>;
-
-/** How one column is measured once, on an upstream. */
-type Measure = (upstreamUrl: string, column: Placed) => Promise<Readings>;
+/** Measures a column once, on an upstream; gives readings by the row that they have in the table. */
+export type Measure = (upstreamUrl: string, column: Column) => Promise<Record<string, number>>;
 
 /** Polls before and in a measurement of the CPU: by then V8 has compiled what there is to compile. */
 const POLLS = 8_000;
 
-const NEAR = { callerMs: 0, upstreamMs: 0 };
-
 /** One poll at a time. */
 export const latency: Measure = (upstreamUrl, column) =>
   inProcess(upstreamUrl, column, async ({ url }) => {
-    const readings: Readings = {};
+    const readings: Record<string, number> = {};
     for (const situation of ["active", "idle"] as const) {
-      const warm = await poller(situation, NEAR);
+      const warm = await poller(situation);
       for (let i = 0; i < 20; i++) await warm(url);
       const poll = await poller(situation, column);
       const before = performance.now();
@@ -28,7 +23,7 @@ export const latency: Measure = (upstreamUrl, column) =>
 
 /** From the start of the process to its first answer. */
 export const coldStart: Measure = async (upstreamUrl, column) => {
-  const poll = await poller("active", NEAR);
+  const poll = await poller("active");
   const before = performance.now();
   return await inProcess(upstreamUrl, column, async ({ url }) => {
     await poll(url);
@@ -38,7 +33,7 @@ export const coldStart: Measure = async (upstreamUrl, column) => {
 
 /** A warm process with 32 polls in flight. */
 export const usage: Measure = async (upstreamUrl, column) => {
-  const poll = await poller("active", NEAR);
+  const poll = await poller("active");
   return await inProcess(upstreamUrl, column, async ({ pid, url }) => {
     const load = async () => {
       let left = POLLS;
@@ -64,16 +59,4 @@ async function readUsage(pid: number) {
   const fields = stat.slice(stat.lastIndexOf(")")).split(" ").map(Number);
   const [utime = NaN, stime = NaN, rss = NaN] = [fields[12], fields[13], fields[22]];
   return { cpuMicros: (utime + stime) * 10_000, megabytes: rss * 4_096 / 1e6 };
-}
-
-/** Measures columns in so many rounds, each in turn, so that a noisy machine is noisy to all. */
-export async function inTurn(rounds: number, measure: Measure, upstreamUrl: string, columns: string[]) {
-  const all: Record<string, Readings[]> = {};
-  for (let round = 0; round < rounds; round++) {
-    for (const name of columns) {
-      const column = COLUMNS[name];
-      if (column) (all[name] ??= []).push(await measure(upstreamUrl, column));
-    }
-  }
-  return all;
 }
