@@ -16,7 +16,6 @@ export interface Column {
   upstreamMs: number;
 }
 
-/** What is measured side by side. */
 export const COLUMNS: Column[] = [
   { name: "near the user", entrypoint: GET_SYNC_STATUS, callerMs: 5, upstreamMs: 50 },
   { name: "steps in a row", entrypoint: STEPS_IN_A_ROW, callerMs: 5, upstreamMs: 50 },

@@ -1,7 +1,7 @@
 -- Prints how PostgreSQL answers the three reads of a poll among a million jobs of a hundred thousand agencies,
 -- as PostgREST asks: prepared, with the role, the claims and row-level security. Leaves nothing behind.
 begin;
--- The users have no rows in auth.users.
+-- For users without a row in auth.users.
 set local session_replication_role = replica;
 
 insert into public.agencies (id, name)
@@ -27,7 +27,6 @@ select set_config('request.jwt.claims', json_build_object('sub', md5('user7')::u
 
 prepare users (uuid) as
 select agency_id from public.users where id = $1;
-
 prepare fallback (uuid, public.sync_job_status[]) as
 select *
 from   public.historical_sync_jobs
