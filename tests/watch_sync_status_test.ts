@@ -2,76 +2,102 @@
 
 import assert from "node:assert/strict";
 import type { Clock } from "@sinonjs/fake-timers";
-import { type ActiveJob, type ErrorCode, type SyncStatus } from "../examples/client/types.ts";
+import type { ActiveJob, ErrorCode, SyncStatus } from "../examples/client/types.ts";
 import {
-  deriveOutlook,
-  pollSyncStatus,
+  type JobEstimate,
   type SyncStatusProblem,
   watchSyncStatus,
 } from "../examples/client/watch_sync_status.ts";
-import { onFakeClock } from "./support/fake_clock.ts";
-import { ACTIVE_EXAMPLE, test } from "./support/helpers.ts";
+import { testOnFakeClock } from "./support/fake_clock.ts";
+import { ACTIVE_EXAMPLE } from "./support/helpers.ts";
 
+/** When a watch begins, by the server's clock. */
 const START = Date.parse("2025-03-15T10:00:00Z");
-const URL_OF_FUNCTION = "https://project.test/functions/v1/get-sync-status";
+const HOUR = 3_600;
+const DAY = 24 * HOUR;
 
 const { job }: { job: ActiveJob } = JSON.parse(ACTIVE_EXAMPLE);
 const IDLE: SyncStatus = { active: false, recent_job: null };
 
 /** Answers of the service. */
 type Answer = (signal: AbortSignal) => Response | Promise<Response>;
-const idle: Answer = () => Response.json(IDLE);
-const active = (changes: Partial<ActiveJob> = {}) => () =>
-  Response.json({ active: true, job: { ...job, ...changes } });
-const pending = active({ status: "pending", started_at: null });
-const error = (status: number, code?: ErrorCode) => () => Response.json({ error: "…", code }, { status });
+const json = (body: unknown, status = 200): Answer => () => Response.json(body, { status });
+const idle = json(IDLE);
+const active = (changes: Partial<ActiveJob> = {}) => json({ active: true, job: { ...job, ...changes } });
+const error = (status: number, code?: ErrorCode) => json({ error: "…", code }, status);
 const unauthorized = error(401, "unauthorized");
-const forbidden = error(403, "forbidden");
 const failed = error(500, "internal_error");
 const never: Answer = (signal) =>
-  new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted"))));
+
+type GetToken = (refused?: string) => string | null | Promise<string | null>;
+const neverSettles = () => new Promise<never>(() => {});
 
 /** A watch, and what it did. The service gives its answers in turn, and repeats the last one. Time is in seconds. */
 class Watch {
   polls: number[] = [];
-  tokens: (string | null)[] = [];
+  tokens: string[] = [];
   statuses: SyncStatus[] = [];
+  estimate: JobEstimate | null | undefined;
   problems: SyncStatusProblem[] = [];
   mostInFlight = 0;
   ended = false;
-  /** What the client reads of a browser tab. */
-  tab = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  /** How many listeners it has. */
+  listeners = 0;
+  /** What it sees of a browser. */
+  tab = Object.assign(this.#counting(new EventTarget()), { visibilityState: "visible" });
+  window = this.#counting(new EventTarget());
   /** What the page does when it gets a status or a problem. */
   whenCalled = () => {};
   /** What `Math.random` gives. */
   chance = 0.5;
-  #controller = new AbortController();
-  abort = () => this.#controller.abort();
+  controller = new AbortController();
+  abort = () => this.controller.abort();
   pollNow = () => {};
 
-  constructor(readonly clock: Clock, readonly answers: Answer[], readonly getToken: GetToken) {}
+  constructor(readonly clock: Clock, readonly answers: Answer[]) {}
 
-  async run(check: (watch: Watch) => Promise<void>): Promise<void> {
-    const { fetch, document } = globalThis;
+  #counting(target: EventTarget): EventTarget {
+    const { addEventListener, removeEventListener } = target;
+    return Object.assign(target, {
+      addEventListener: (...args: Parameters<typeof addEventListener>) => {
+        this.listeners++;
+        addEventListener.apply(target, args);
+      },
+      removeEventListener: (...args: Parameters<typeof removeEventListener>) => {
+        this.listeners--;
+        removeEventListener.apply(target, args);
+      },
+    });
+  }
+
+  async run(getToken: GetToken, check: (watch: Watch) => Promise<void>): Promise<void> {
+    const { controller: { signal }, tab, window: { addEventListener, removeEventListener } } = this;
+    this.#counting(signal);
     let inFlight = 0;
     Math.random = () => this.chance;
     Object.assign(globalThis, {
-      document: this.tab,
-      fetch: async (_url: string, init: { headers: Record<string, string>; signal: AbortSignal }) => {
+      document: tab,
+      addEventListener,
+      removeEventListener,
+      fetch: async (_url: string, init: { headers: { Authorization: string }; signal: AbortSignal }) => {
         // The clock sets what is due at once a millisecond later.
-        this.polls.push(Math.floor((Date.now() - START) / 10) / 100);
-        this.tokens.push(init.headers.Authorization ?? null);
+        this.polls.push(Math.floor(performance.now() / 10) / 100);
+        this.tokens.push(init.headers.Authorization);
         this.mostInFlight = Math.max(this.mostInFlight, ++inFlight);
         const answer = this.answers[Math.min(this.polls.length, this.answers.length) - 1] ?? failed;
-        return await Promise.resolve(answer(init.signal)).finally(() => inFlight--);
+        const response = await Promise.resolve(answer(init.signal)).finally(() => inFlight--);
+        response.headers.set("Date", new Date(START + performance.now()).toUTCString());
+        return response;
       },
     });
     const { ended, pollNow } = watchSyncStatus({
-      url: URL_OF_FUNCTION,
-      getAccessToken: async ({ refresh }) => await this.getToken(refresh),
-      signal: this.#controller.signal,
-      onStatus: (status) => {
+      url: "https://project.test/functions/v1/get-sync-status",
+      getAccessToken: async (refused) => await getToken(refused),
+      signal,
+      onStatus: (status, estimate) => {
         this.statuses.push(status);
+        this.estimate = estimate;
         this.whenCalled();
       },
       onError: (problem) => {
@@ -80,21 +106,16 @@ class Watch {
       },
     });
     this.pollNow = pollNow;
-    const over = ended.then(() => this.ended = true);
-    try {
-      await this.pass(0);
-      await check(this);
-    } finally {
-      this.abort();
-      await over;
-      Object.assign(globalThis, { fetch, document });
-    }
+    void ended.then(() => this.ended = true);
+    await this.pass(0);
+    await check(this).finally(this.abort);
   }
 
   showTab(visible: boolean): void {
     this.tab.visibilityState = visible ? "visible" : "hidden";
     this.tab.dispatchEvent(new Event("visibilitychange"));
   }
+  goOnline = () => void this.window.dispatchEvent(new Event("online"));
 
   async pass(seconds: number): Promise<void> {
     await this.clock.tickAsync(seconds * 1_000);
@@ -106,19 +127,20 @@ class Watch {
   }
 }
 
-type GetToken = (refresh: boolean) => string | null | Promise<string | null>;
-
 function watching(
   sentence: string,
   answers: Answer[],
   check: (watch: Watch) => Promise<void>,
-  getToken: GetToken = (refresh) => refresh ? "fresh token" : "token",
+  getToken: GetToken = () => "token",
+  /** How many seconds the machine's clock is ahead of the server's. */
+  ahead = 0,
 ): void {
-  test(`watchSyncStatus ${sentence}`, () =>
-    onFakeClock(START, (clock) => new Watch(clock, answers, getToken).run(check)));
+  testOnFakeClock(`watchSyncStatus ${sentence}`, START + ahead * 1_000, async (clock) => {
+    await new Watch(clock, [...answers]).run(getToken, check);
+  });
 }
 
-const since = (started_at: string) => active({ started_at });
+const since = (started_at: string | null) => active({ started_at });
 for (
   const [often, answers, due] of [
     ["every 2 s while a job is active", [active()], [0, 2, 4, 6]],
@@ -135,13 +157,29 @@ for (
   });
 }
 
+for (const ahead of [180, -180, DAY, -DAY]) {
+  const minutesOld = [since("2025-03-15T09:50:00Z")];
+  watching(
+    `tells a job's age by the server's clock if the machine's is ${ahead} s ahead`,
+    minutesOld,
+    async (watch) => {
+      await watch.pass(60);
+      assert.deepEqual([watch.polls.length, watch.estimate?.stalled], [10, false]);
+      await watch.pass(HOUR);
+      assert.equal(watch.estimate?.stalled, true);
+    },
+    undefined,
+    ahead,
+  );
+}
+
 let runs = false;
-const startsLate = () => (runs ? active({ started_at: new Date().toISOString() }) : pending)();
 watching(
   "polls a pending job at most 4,000 times in 8 hours, often at first and once it runs",
-  [startsLate],
+  [(signal) => since(runs ? new Date().toISOString() : null)(signal)],
   async (watch) => {
-    await watch.pass(8 * 3_600);
+    runs = false;
+    await watch.pass(8 * HOUR);
     assert.deepEqual(watch.polls.slice(0, 3), [0, 2, 4]);
     assert(watch.polls.length <= 4_000, `${watch.polls.length}`);
     runs = true;
@@ -150,6 +188,40 @@ watching(
     assert.equal(last - before, 2);
   },
 );
+
+watching("polls at most 45 times in an idle hour, and 150 times in eight", [idle], async (watch) => {
+  for (const [hours, most] of [[1, 45], [7, 150]] as const) {
+    await watch.pass(hours * HOUR);
+    assert(watch.polls.length <= most, `${watch.polls.length}`);
+  }
+});
+
+const another = json({ active: false, recent_job: job });
+for (
+  const [what, happens] of Object.entries<(watch: Watch) => void>({
+    "the tab is shown": (watch) => [false, true].forEach((visible) => watch.showTab(visible)),
+    "the network has returned": (watch) => watch.goOnline(),
+    "pollNow is called": (watch) => watch.pollNow(),
+    "another job has ended": (watch) => watch.answers.push(another),
+  })
+) {
+  watching(
+    `waits 5 minutes at most while nothing changes, and 30 s again if ${what}`,
+    [idle],
+    async (watch) => {
+      watch.chance = 1;
+      await watch.pass(2 * HOUR);
+      const [last = 0, before = 0] = watch.polls.toReversed();
+      assert.equal(Math.round(last - before), 300);
+      watch.chance = 0.5;
+      const { length } = watch.polls;
+      happens(watch);
+      await watch.pass(400);
+      const [first = 0, second = 0] = watch.polls.slice(length);
+      assert.equal(Math.round(second - first), 30);
+    },
+  );
+}
 
 watching("makes each ordinary wait longer or shorter by up to a random fifth", [idle], async (watch) => {
   watch.chance = 0;
@@ -170,87 +242,78 @@ watching("does not poll in a hidden tab, and polls at once when it is shown", [i
   assert.deepEqual(watch.polls, [0, 605]);
 });
 
-watching("polls within 4 s when the network has returned, at a random moment", [failed], async (watch) => {
-  await watch.pass(6);
-  dispatchEvent(new Event("online"));
-  await watch.pass(2);
-  assert.deepEqual(watch.polls, [0, 6, 8]);
-  watch.chance = 0.999;
-  await watch.pass(5);
-  dispatchEvent(new Event("online"));
-  await watch.pass(4);
-  assert.deepEqual(watch.polls.slice(3), [16.99]);
+watching("polls within 4 s when the network has returned, at a random moment", [idle], async (watch) => {
+  for (const chance of [0.5, 1]) {
+    watch.chance = chance;
+    await watch.pass(6);
+    watch.goOnline();
+    await watch.pass(4);
+  }
+  assert.deepEqual(watch.polls, [0, 8, 20]);
 });
 
-const ifNotRefused: GetToken = (refresh) => {
-  if (refresh) throw new TypeError("Auth is out of reach");
-  return "token";
-};
 for (
   const [what, fails] of Object.entries<Answer>({
-    "a refused token that cannot be refreshed": unauthorized,
     "a 500": failed,
     "a network error": () => Promise.reject(new TypeError("network")),
-    "an answer that is not JSON": () => new Response("<html>", { status: 200 }),
+    "an answer that is not JSON": () => new Response("<html>"),
     "a 404 of a function that is not deployed": error(404),
     "a 401 of a gateway": error(401),
-    "a 403 of a firewall": () => new Response("<html>", { status: 403 }),
-    "a JSON null": () => Response.json(null),
-    "a captive portal's JSON": () => Response.json({ login: true }),
+    "a 401 with another code": json({ error: "…", code: "UNAUTHORIZED_NO_AUTH_HEADER" }, 401),
+    "a gateway's unauthorized": json({ code: "unauthorized" }, 401),
+    "a JSON null": json(null),
+    "a captive portal's JSON": json({ login: true }),
+    "an active status without a job": json({ active: true }),
+    "an idle status without a job": json({ active: false }),
     "an unauthorized that is no 401": error(511, "unauthorized"),
     "a forbidden that is no 403": error(511, "forbidden"),
-    "a firewall's forbidden": () => Response.json({ code: "forbidden" }, { status: 403 }),
-    "a status in a 502": () => Response.json(IDLE, { status: 502 }),
+    "a firewall's forbidden": json({ code: "forbidden" }, 403),
+    "a status in a 502": json(IDLE, 502),
     "no answer within 15 s": never,
   })
 ) {
-  const answers = [active(), fails, fails, fails, idle, fails];
-  watching(`reports unreachable for ${what}, waits longer each time, and goes on`, answers, async (watch) => {
-    const untilAnswer = fails === never ? 15 : 0;
+  watching(`reports unreachable for ${what}, and goes on`, [active(), fails, fails, idle], async (watch) => {
     await watch.pass(2);
-    for (let failures = 1; failures <= 3; failures++) {
-      await watch.pass(untilAnswer);
-      assert.equal(watch.problems.length, failures);
+    for (let failures = 1; failures <= 2; failures++) {
+      if (fails === never) await watch.pass(15);
+      assert.deepEqual(watch.problems.map(({ kind }) => kind), Array(failures).fill("unreachable"));
       assert.equal(watch.statuses.length, 1, "nothing was said of the status");
       await watch.pass(watch.retries().at(-1) ?? NaN);
     }
     assert.deepEqual(watch.statuses.at(-1), IDLE);
-    await watch.pass(30 + untilAnswer);
-    assert.deepEqual(watch.retries(), [6, 24, 45, 45]);
-    assert.equal(watch.mostInFlight, 1);
-  }, ifNotRefused);
+    assert.deepEqual([watch.polls.length, watch.mostInFlight], [4, 1]);
+  }, (refused) => refused ? null : "token");
 }
 
-watching("shortens a wait after a failure by a random part of up to a half", [failed], async (watch) => {
-  await watch.pass(120);
-  for (const [chance, wait] of [[0, 60], [0.999, 30]] as const) {
-    watch.chance = chance;
-    await watch.pass(120);
-    assert.equal(Math.round(watch.retries().at(-1) ?? NaN), wait);
-  }
-});
-
-let outages = 20;
-const afterOutages = () => {
-  if (outages-- > 0) throw new TypeError("Auth is out of reach");
-  return "token";
-};
 watching(
-  "asks again within 15 s if there is no token, and polls nothing meanwhile",
-  [idle],
+  "waits longer after each failure, by up to a random third more or less",
+  [active(), failed],
   async (watch) => {
-    watch.chance = 0;
-    await watch.pass(6 + 19 * 15);
-    assert.deepEqual(watch.retries(), [6, ...Array(19).fill(15)]);
-    assert.deepEqual(watch.polls, [6 + 19 * 15]);
+    await watch.pass(2 + 6 + 24 + 45);
+    assert.deepEqual(watch.retries(), [6, 24, 45, 45]);
+    for (const [chance, wait] of [[0, 30], [1, 60]] as const) {
+      watch.chance = chance;
+      await watch.pass(120);
+      assert.equal(Math.round(watch.retries().at(-1) ?? NaN), wait);
+    }
   },
-  afterOutages,
 );
 
-const neverSettles = () => new Promise<never>(() => {});
+watching(
+  "asks again in 2 s if there is no token, later in 15 s, and polls nothing meanwhile",
+  [idle],
+  async (watch) => {
+    await watch.pass(HOUR);
+    const retries = watch.retries();
+    assert.deepEqual([...retries.slice(0, 10), retries.at(-1)], [...Array(10).fill(2), 15]);
+    assert.deepEqual(watch.polls, []);
+  },
+  () => Promise.reject(new TypeError("Auth is out of reach")),
+);
+
 watching("reports unreachable if there is no token after 15 s", [idle], async (watch) => {
   await watch.pass(15);
-  assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable"]);
+  assert.deepEqual(watch.retries(), [2]);
 }, neverSettles);
 
 watching("polls at once on pollNow, and every 2 s at most, whoever asks for it", [failed], async (watch) => {
@@ -270,37 +333,58 @@ watching(
   async (watch) => {
     await watch.pass(1);
     watch.pollNow();
-    watch.pollNow();
     watch.showTab(true);
-    await watch.pass(39);
+    await watch.pass(38);
     assert.deepEqual(watch.polls, [0, 9, 39]);
     assert.equal(watch.mostInFlight, 1);
   },
 );
 
-const refusedTwice = [active(), unauthorized, active(), unauthorized, active()];
-watching("refreshes the token on each 401 and polls at once", refusedTwice, async (watch) => {
-  await watch.pass(4);
-  const [old, fresh] = ["Bearer token", "Bearer fresh token"];
-  assert.deepEqual(watch.tokens, [old, old, fresh, old, fresh]);
-  assert.deepEqual(watch.polls, [0, 2, 2, 4, 4]);
+/** Tokens that say how often one was refused. */
+const nextToken = (refused?: string) => refused ? `${refused}+` : "token";
+const refusals = [active(), unauthorized, active(), active(), unauthorized, active()];
+watching("sends a token until it is refused, and the next one at once", refusals, async (watch) => {
+  await watch.pass(6);
+  assert.deepEqual(watch.tokens, ["", "", "+", "+", "+", "++"].map((pluses) => `Bearer token${pluses}`));
+  assert.deepEqual(watch.polls, [0, 2, 2, 4, 6, 6]);
   assert.deepEqual(watch.problems, []);
-});
+}, nextToken);
+
+watching(
+  "reports unreachable if a new token is refused too, and asks for one a poll",
+  [unauthorized],
+  async (watch) => {
+    await watch.pass(600);
+    assert(watch.retries().every((retry) => retry > 0));
+    assert.equal(watch.tokens.at(-1), `Bearer token${"+".repeat(watch.problems.length)}`);
+  },
+  nextToken,
+);
 
 const ends = [
-  ["signed_out if a fresh token is refused too", "signed_out", unauthorized, 2, () => "token"],
-  ["signed_out without a poll if nobody is signed in", "signed_out", idle, 0, () => null],
-  ["forbidden on a 403", "forbidden", forbidden, 1, () => "token"],
-] as const;
+  [
+    "signed_out if there is no token after a refusal",
+    "signed_out",
+    unauthorized,
+    1,
+    (refused) => refused ? null : "token",
+  ],
+  ["signed_out without a poll if there is no token", "signed_out", idle, 0, () => null],
+  ["forbidden on a 403", "forbidden", error(403, "forbidden"), 1, () => "token"],
+] satisfies [string, string, Answer, number, GetToken][];
 for (const [sentence, kind, answer, polls, getToken] of ends) {
   watching(`ends and reports ${sentence}`, [answer], async (watch) => {
     watch.pollNow();
     await watch.pass(600);
     assert.deepEqual(watch.problems, [{ kind }]);
     assert.equal(watch.polls.length, polls);
-    assert.equal(watch.ended, true);
-    assert.equal(watch.clock.countTimers(), 0);
+    leftNothing(watch);
   }, getToken);
+}
+
+/** Asserts that a watch has ended, without a timer or a listener. */
+function leftNothing({ ended, clock, listeners }: Watch): void {
+  assert.deepEqual([ended, clock.countTimers(), listeners], [true, 0, 0]);
 }
 
 const moments: [string, Answer, GetToken, (watch: Watch) => void][] = [
@@ -313,17 +397,12 @@ const moments: [string, Answer, GetToken, (watch: Watch) => void][] = [
   }],
 ];
 for (const [when, answer, getToken, abort] of moments) {
-  watching(`ends on abort ${when}, reports nothing more, and leaves no timer`, [answer], async (watch) => {
+  watching(`ends on abort ${when}, and reports nothing more`, [answer], async (watch) => {
     await watch.pass(3);
     abort(watch);
     await watch.pass(0);
-    assert.equal(watch.ended, true);
-    // So long the limit of a poll is set.
-    await watch.pass(15);
-    assert.equal(watch.clock.countTimers(), 0);
+    leftNothing(watch);
     const { length } = watch.polls;
-    watch.showTab(true);
-    dispatchEvent(new Event("online"));
     watch.pollNow();
     await watch.pass(60);
     assert.equal(watch.polls.length, length);
@@ -331,6 +410,7 @@ for (const [when, answer, getToken, abort] of moments) {
   }, getToken);
 }
 
+const { addEventListener, removeEventListener } = globalThis;
 watching("goes on after what the page's own functions throw", [active(), failed, active()], async (watch) => {
   const error = new Error("a mistake of the page");
   watch.whenCalled = () => {
@@ -348,28 +428,24 @@ watching("goes on after what the page's own functions throw", [active(), failed,
   assert.deepEqual(thrown, [error, error, error]);
 });
 
-test("pollSyncStatus rejects once its signal is aborted", async () => {
-  const signal = AbortSignal.abort(new Error("enough"));
-  const getAccessToken = () => Promise.resolve("token");
-  await assert.rejects(pollSyncStatus({ url: URL_OF_FUNCTION, getAccessToken, signal }), /enough/);
-});
-
-const AT = Date.parse("2025-03-15T10:05:00Z");
-const outlook = (changes: Partial<ActiveJob>, seconds = 0) =>
-  deriveOutlook({ ...job, ...changes }, AT + seconds * 1_000);
-
-test("deriveOutlook gives the mean rate since the start, and the remaining time at that rate", () => {
-  assert.deepEqual(outlook({}), { callsPerSecond: 2.5, secondsRemaining: 300, stalled: false });
-  assert.equal(outlook({ total_calls: null }).secondsRemaining, null);
-  for (const early of [{ last_activity_at: null }, { started_at: null }, { processed_calls: 0 }]) {
-    const { callsPerSecond, secondsRemaining } = outlook(early);
-    assert.deepEqual([callsPerSecond, secondsRemaining], [null, null]);
-  }
-});
-
-test("deriveOutlook calls a running job stalled two minutes after its last activity, or its start", () => {
-  assert.equal(outlook({}, 120).stalled, false);
-  assert.deepEqual(outlook({}, 121), { callsPerSecond: 2.5, secondsRemaining: null, stalled: true });
-  assert.equal(outlook({ last_activity_at: null }, -60).stalled, true);
-  assert.equal(outlook({ status: "pending" }, 86_400).stalled, false);
-});
+const running = { started_at: "2025-03-15T09:55:00Z", last_activity_at: "2025-03-15T10:00:00Z" };
+for (
+  const [what, changes, callsPerSecond, secondsRemaining, stalled] of [
+    ["the mean rate since the start, and the remaining time", {}, 2.5, 300, false],
+    ["no remaining time without a total", { total_calls: null }, 2.5, null, false],
+    ["no time remaining if the total was too low", { total_calls: 700 }, 2.5, 0, false],
+    [
+      "no rate before the first activity",
+      { last_activity_at: null, started_at: "2025-03-15T09:58:01Z" },
+      null,
+      null,
+      false,
+    ],
+    ["a stalled job two minutes after its start", { last_activity_at: null }, null, null, true],
+  ] as const
+) {
+  watching(`estimates ${what}`, [active({ ...running, ...changes })], async (watch) => {
+    await watch.pass(0);
+    assert.deepEqual(watch.estimate, { callsPerSecond, secondsRemaining, stalled });
+  });
+}

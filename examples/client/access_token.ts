@@ -1,6 +1,6 @@
 /**
- * supabase-js through an outage of Auth, which is not the end of a session. Depends on nothing; tried with
- * @supabase/supabase-js 2.119.1, and with an Auth server that gives error codes, as all do since 2024.
+ * supabase-js through an outage of Auth, which is not the end of a session. Tried with @supabase/supabase-js
+ * 2.119.1, and with an Auth server that gives error codes, as all do since 2024.
  */
 
 import { inTime } from "./in_time";
@@ -11,7 +11,7 @@ interface Session {
   user: { id: string };
 }
 
-/** What is read of supabase-js's own type of this name. */
+/** The same. */
 interface AuthResponse {
   data: { session: Session | null };
   error: { name: string; code?: string | undefined } | null;
@@ -52,7 +52,7 @@ const SESSION_OVER = [
  * supabase-js deletes an expired session if a refresh is answered with a rate limit, a refused key or a
  * firewall's page, and waits forever for an answer that does not come. It keeps the session after a 503, or
  * if the request fails. So an answer that is neither a session nor the end of one becomes a 503 or a failure,
- * and a refresh fails after 15 s. All other requests pass untouched, and may take as long as they like.
+ * and a refresh fails after 15 s. All other requests pass untouched.
  *
  * Nothing is repeated or held: supabase-js retries for up to 30 s by itself, and then rests for a minute.
  * Calls that need an expired session wait as long, `signOut()` too. By then the session may be another user's,
@@ -78,14 +78,11 @@ export function keepSession(send: typeof fetch = (...args) => fetch(...args)): t
 /**
  * Makes the `getAccessToken` of `watchSyncStatus` from a supabase-js client.
  *
- * It gives what supabase-js has stored, and has that refreshed only if it is the token that was refused:
- * supabase-js renews 90 s ahead by the machine's clock, and a clock that is fast makes each call a refresh.
- *
  * @param auth `supabase.auth` of a client that was made with {@link keepSession}
  * @param userId whose token it is: in another tab somebody else may sign in
- * @returns a function that takes the token that was refused, if one was. It gives the access token, or null if
- * the user's session is over. It rejects if that is not known: in an outage, and if the function has had no
- * token yet and finds another user's session, since a sign-in in another tab may not be stored yet
+ * @returns a function that takes the token that was refused, if one was. It gives what supabase-js has stored,
+ * refreshed only if that is the refused one; null if the user's session is over. It rejects if that is not
+ * known: in an outage, and as long as another user's session is stored before this user's ever was
  */
 export function accessTokenFrom(
   auth: SupabaseAuth,
@@ -105,7 +102,7 @@ export function accessTokenFrom(
     const isOwn = session?.user.id === userId;
     if (isOwn && session.access_token !== refused) return session.access_token;
     if (refused && (isOver || !isOwn)) return null;
-    // Nothing stored, twice in a row: so it is.
+    // The event of a sign-in in another tab overtakes the storage. What is empty twice is so.
     if (!session && wasEmpty) return null;
     wasEmpty = !session;
     throw new Error("It is not known yet whether the session is over.");
@@ -113,8 +110,8 @@ export function accessTokenFrom(
 }
 
 /**
- * Calls back with the id of the signed-in user, or null if nobody is signed in: once that is known, and at each
- * change. In an outage it may take until the end of that.
+ * Calls back with the id of the signed-in user, or null if nobody is signed in, once that is known and at each
+ * change. In an outage that may take until its end.
  *
  * @returns what ends it
  */
@@ -123,16 +120,13 @@ export function watchUserId(auth: SupabaseAuth, callback: (userId: string | null
   let isWatching = true;
   const tell = (session: Session | null) => {
     const userId = session?.user.id ?? null;
-    if (!isWatching || userId === known) return;
-    known = userId;
-    callback(userId);
+    if (isWatching && userId !== known) callback(known = userId);
   };
-  const { data: { subscription } } = auth.onAuthStateChange((event, session) => {
+  const { data: { subscription } } = auth.onAuthStateChange(async (event, session) => {
     if (session || event === "SIGNED_OUT") return tell(session);
     // In an outage the first event has no session, although one is stored; a later event will have it.
-    void auth.getSession().then(({ data, error }) => {
-      if (!error && known === undefined) tell(data.session);
-    });
+    const { data, error } = await auth.getSession();
+    if (!error && known === undefined) tell(data.session);
   });
   return () => {
     isWatching = false;
