@@ -88,7 +88,7 @@ export async function keepsContract(response: Response): Promise<Answer> {
   const text = await response.text();
   assert.equal(headers.get("Access-Control-Allow-Origin"), "*");
   assert.equal(headers.get("Access-Control-Allow-Methods"), "GET, OPTIONS");
-  assert.equal(headers.get("Access-Control-Expose-Headers"), "X-Request-Id");
+  assert.equal(headers.get("Access-Control-Expose-Headers"), "X-Request-Id, Date");
   assert.match(headers.get("Access-Control-Allow-Headers") ?? "", /\bauthorization\b/);
   assert.equal(headers.get("Cache-Control"), "no-store");
   assert.match(headers.get("X-Request-Id") ?? "", /^[0-9a-f-]{36}$/);

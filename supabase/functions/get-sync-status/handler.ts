@@ -18,7 +18,7 @@ export const HEADERS = {
   // `authorization` (Fetch standard, CORS-preflight fetch), so the list stays.
   "Access-Control-Allow-Headers": `${corsHeaders["Access-Control-Allow-Headers"]}, *`,
   "Access-Control-Allow-Methods": METHODS,
-  "Access-Control-Expose-Headers": "X-Request-Id",
+  "Access-Control-Expose-Headers": "X-Request-Id, Date",
   "Cache-Control": "no-store",
 };
 
