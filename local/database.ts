@@ -4,11 +4,12 @@
  */
 
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
 import { createPgliteConnection, type PgliteConnection } from "@supabase/lite/pglite";
 import { createPostgresConnection, type PostgresConnection } from "@supabase/lite/postgres";
 import postgres from "postgres";
 import { pathOf } from "./commands.ts";
-import { apply, project, seed } from "./platform.ts";
+import { apply, project, type Script, seed } from "./platform.ts";
 
 /** A database with the migrations and the seed. */
 export interface Database {
@@ -120,7 +121,8 @@ export function openDatabase(url: string): Database & { run(script: string): Pro
 }
 
 async function embedded(): Promise<Database> {
-  const connection = await connectionFromImage();
+  const scripts = [...await project(), await seed()];
+  const connection = await connectionFromImage(await imageFile(scripts), scripts);
   const inTurn = queue();
   return {
     connection: withOwnGrants(connection),
@@ -133,24 +135,33 @@ async function embedded(): Promise<Database> {
   };
 }
 
-/**
- * Starts PGlite with the migrations and the seed. An image of its data folder
- * is kept for as long as they and the packages stay as they are: a start from
- * one is several times as quick.
- */
-async function connectionFromImage(): Promise<PgliteConnection> {
-  const scripts = [...await project(), await seed()];
+/** The image of the database as the migrations, the seed and the packages make it. */
+async function imageFile(scripts: Script[]): Promise<string> {
   const packages = await Deno.readTextFile(new URL("../deno.lock", import.meta.url));
-  const made = createHash("sha256").update([packages, ...scripts.map(({ sql }) => sql)].join("\n"));
-  const folder = pathOf("../.cache/", import.meta.url);
-  const file = `${folder}${made.digest("hex")}.image`;
-  const image = await Deno.readFile(file).catch(() => undefined);
-  if (image) return await createPgliteConnection({ pgliteOptions: { loadDataDir: new Blob([image]) } });
+  const hash = createHash("sha256").update([packages, ...scripts.map(({ sql }) => sql)].join("\n"));
+  return pathOf(`../.cache/${hash.digest("hex")}.image`, import.meta.url);
+}
 
+/**
+ * Starts PGlite from an image of its data folder, several times as quick as
+ * from nothing. If there is none, or none that loads, it makes one.
+ *
+ * @param scripts what a database needs that starts from nothing
+ */
+export async function connectionFromImage(file: string, scripts: Script[]): Promise<PgliteConnection> {
+  try {
+    // Not PGlite's own gunzip: its error ends the process.
+    const unzipped = new Blob([await Deno.readFile(file)]).stream()
+      .pipeThrough(new DecompressionStream("gzip"));
+    const image = await new Response(unzipped).blob();
+    return await createPgliteConnection({ pgliteOptions: { loadDataDir: image } });
+  } catch {
+    // There is none, or it was cut off.
+  }
   const connection = await createPgliteConnection({});
   await apply(scripts, (sql) => connection.driver.exec(sql));
   try {
-    await Deno.mkdir(folder, { recursive: true });
+    await Deno.mkdir(dirname(file), { recursive: true });
     const unfinished = `${file}.${crypto.randomUUID()}`;
     await Deno.writeFile(unfinished, (await connection.driver.dumpDataDir("gzip")).stream());
     // Another process that looks for it finds a whole one or none.

@@ -8,7 +8,6 @@ import type { AddressInfo } from "node:net";
 import { SignJWT } from "jose";
 import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
-import { startFunction } from "./function_process.ts";
 import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 
 export const USER = "b0000000-0000-4000-8000-000000000001";
@@ -142,15 +141,4 @@ export async function startFakeUpstream() {
     },
   };
   return fake;
-}
-
-/** Starts the function on a fake upstream; both end with the tests of the file. */
-export async function startFunctionOnFake() {
-  const upstream = await startFakeUpstream();
-  const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
-  Deno.test.afterAll(async () => {
-    await fn.stop();
-    await upstream.stop();
-  });
-  return { upstream, fn };
 }

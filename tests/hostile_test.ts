@@ -5,7 +5,8 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { z } from "zod";
 import { readTimestamp } from "../supabase/functions/get-sync-status/contract.ts";
-import { ACTIVE_ROW, RECENT_ROW, rows, startFunctionOnFake, TOKEN } from "../local/fake_upstream.ts";
+import { ACTIVE_ROW, RECENT_ROW, rows, TOKEN } from "../local/fake_upstream.ts";
+import { startFunctionOnFake } from "./support/function_on_fake.ts";
 import { poll, test } from "./support/helpers.ts";
 
 const { upstream, fn } = await startFunctionOnFake();
@@ -15,10 +16,10 @@ const seed = z.coerce.number().int().parse(Deno.env.get("FC_SEED") || Date.now()
 /** Registers a property as a test. A failure names the smallest case. FC_SEED repeats the run. */
 function holds<Case>(
   sentence: string,
-  numRuns: number,
   cases: fc.Arbitrary<Case>,
   check: (generated: Case) => Promise<void> | void,
 ): void {
+  const numRuns = 300;
   test(`${sentence} (${numRuns} generated cases, FC_SEED=${seed})`, async () => {
     upstream.reset();
     await fc.assert(fc.asyncProperty(cases, async (generated) => await check(generated)), { numRuns, seed });
@@ -38,7 +39,6 @@ const payload = fc.oneof(
 
 holds(
   "GET answers 401 to any Authorization header that holds no JWT with a UUID as sub, and sends nothing",
-  6_000,
   fc.oneof(
     headerValue,
     headerValue.map((text) => `Bearer ${text}`),
@@ -54,7 +54,6 @@ const plain = (await poll(fn.url, TOKEN)).text;
 
 holds(
   "GET gives the same answer for any path, query string and other header",
-  1_000,
   fc.record({ path: fc.webPath(), query: fc.webQueryParameters(), header: headerValue }),
   async ({ path, query, header }) => {
     const headers = { "X-Anything": header, "Accept": header, "Cookie": header, "Prefer": header };
@@ -77,7 +76,6 @@ const breakOne = (row: Record<string, unknown>) =>
 
 holds(
   "GET answers 500 if one field of a job breaks the contract",
-  2_000,
   fc.oneof(
     breakOne(ACTIVE_ROW).map((get_active_sync_job) => ({ get_active_sync_job })),
     breakOne(RECENT_ROW).map((historical_sync_jobs) => ({
@@ -93,7 +91,6 @@ holds(
 
 holds(
   "readTimestamp reads any form that PostgreSQL writes as the same instant in UTC",
-  5_000,
   fc.record({
     // From 0002 to 9998.
     second: fc.integer({ min: -62_104_060_800, max: 253_370_764_799 }),

@@ -1,12 +1,15 @@
 /**
  * One deadline for all upstream requests of a task. Its signal travels by
- * AsyncLocalStorage, because `supabase.auth.getUser()` takes none.
+ * AsyncLocalStorage, because `auth.getUser()` of supabase-js 2.119.1 takes none.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
 
 /** How long all upstream requests of one poll may take together, in milliseconds. */
 const DEADLINE_MS = 8_000;
+
+/** The message of the error that ends the requests after the deadline. */
+export const NO_ANSWER_IN_TIME = "no answer in time";
 
 /** Made once: an exception is expensive to make, and each task ends with this one. */
 const TASK_IS_DONE = new DOMException("the task is done", "AbortError");
@@ -23,15 +26,19 @@ export function currentSignal(): AbortSignal | undefined {
  * is gone, and when the task is done: after an early answer other requests may
  * still be under way. It is up to the task to heed the signal.
  *
- * @returns what the task gives; rejects if the task does
+ * @returns what the task gives
+ * @throws what the task throws. A request that heeds the signal throws its
+ * reason: a `TimeoutError` after the deadline, the reason of `clientGone` if
+ * the client is gone, an `AbortError` if the task is done
  */
 export async function withDeadline<Result>(
   clientGone: AbortSignal,
   task: () => Promise<Result>,
 ): Promise<Result> {
   const end = new AbortController();
-  const timer = setTimeout(() => end.abort(new DOMException("deadline", "TimeoutError")), DEADLINE_MS);
+  const onDeadline = () => end.abort(new DOMException(NO_ANSWER_IN_TIME, "TimeoutError"));
   const onClientGone = () => end.abort(clientGone.reason);
+  const timer = setTimeout(onDeadline, DEADLINE_MS);
   if (clientGone.aborted) onClientGone();
   clientGone.addEventListener("abort", onClientGone);
   try {
