@@ -1,9 +1,7 @@
 /**
- * The contract in zod: rows as PostgREST and Auth send them in, jobs as they
- * go out. Reading a row through these schemas drops every column the
- * contract does not name and puts the rest in the order of the contract.
- *
- * Written in zod/mini, which a cold start builds faster than zod.
+ * The contract in zod: rows as they come in, jobs as they go out. Reading a row
+ * drops each column that the contract does not name, and puts the rest in its order.
+ * It is zod/mini, because a cold start builds that faster than zod.
  */
 
 import * as z from "zod/mini";
@@ -18,13 +16,12 @@ const TIMESTAMPTZ =
   /^(?<date>\d{4}-\d\d-\d\d)[T ](?<time>\d\d:\d\d:\d\d)(\.(?<fraction>\d{1,6}))?(?<offset>Z|[+-](0\d|1[0-5])(:[0-5]\d){0,2})$/;
 
 /**
- * Reads a timestamptz in the forms PostgreSQL writes it in: a blank or `T`, up
- * to six fractional digits, an offset in hours, with minutes, or with seconds
- * (a zone's local mean time has them).
+ * Reads a timestamptz as PostgreSQL writes it: a blank or `T`, up to six
+ * fractional digits, an offset in hours, with minutes, or with seconds (a zone's
+ * local mean time has them).
  *
- * @returns the same instant in UTC with `Z`, fractional seconds only if there
- * are any; undefined for what RFC 3339 cannot write (`infinity`, BC, a year
- * beyond 9999), never a guess
+ * @returns the instant in UTC with `Z`, fractional seconds only if there are
+ * any; undefined for what RFC 3339 cannot write (`infinity`, BC, a year beyond 9999)
  */
 export function readTimestamp(text: string): string | undefined {
   const groups = TIMESTAMPTZ.exec(text)?.groups;
@@ -36,7 +33,7 @@ export function readTimestamp(text: string): string | undefined {
   if (local.toJSON() !== `${date}T${time}.000Z`) return undefined;
 
   const utc = new Date(local.getTime() - readOffset(offset) * 1000).toISOString();
-  // The offset may lead out of the years 0000 to 9999: toISOString then writes six digits.
+  // The offset may lead out of the years 0000 to 9999, which toISOString writes with six digits.
   if (!/^\d{4}-/.test(utc)) return undefined;
 
   const digits = fraction.replace(/0+$/, "");
@@ -98,7 +95,6 @@ const activeJobRow = z.object({
   last_activity_at: z.nullable(timestamp),
 });
 
-/** Puts `progress_percent` into its place. */
 function addProgress(
   { started_at, last_activity_at, ...row }: z.infer<typeof activeJobRow>,
 ): Owned<ActiveJob> {

@@ -8,7 +8,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 /** How long all upstream requests of one poll may take together, in milliseconds. */
 const DEADLINE_MS = 8_000;
 
-/** The message of the error that ends the requests after the deadline. */
+/** The message of the error after the deadline. */
 export const NO_ANSWER_IN_TIME = "no answer in time";
 
 /** Made once: an exception is expensive to make, and each task ends with this one. */
@@ -16,20 +16,18 @@ const TASK_IS_DONE = new DOMException("the task is done", "AbortError");
 
 const signals = new AsyncLocalStorage<AbortSignal>();
 
-/** Gives the signal that ends the requests of the task at hand; undefined outside of one. */
+/** The signal that ends the requests of the task at hand; undefined outside of one. */
 export function currentSignal(): AbortSignal | undefined {
   return signals.getStore();
 }
 
 /**
- * Runs a task. Its signal is aborted when the deadline is over, when the client
- * is gone, and when the task is done: after an early answer other requests may
- * still be under way. It is up to the task to heed the signal.
+ * Runs a task and gives its result. The signal is aborted when the deadline is
+ * over, when the client is gone, and when the task is done: after an early
+ * answer other requests may still be under way.
  *
- * @returns what the task gives
- * @throws what the task throws. A request that heeds the signal throws its
- * reason: a `TimeoutError` after the deadline, the reason of `clientGone` if
- * the client is gone, an `AbortError` if the task is done
+ * @throws what the task throws. From a request that is the signal's reason:
+ * `TimeoutError` after the deadline, that of `clientGone`, or `AbortError`
  */
 export async function withDeadline<Result>(
   clientGone: AbortSignal,

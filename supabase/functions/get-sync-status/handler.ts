@@ -1,28 +1,24 @@
-/**
- * HTTP: preflight, method, Bearer token, and what a poll comes to as a response.
- */
-
 import { corsHeaders } from "@supabase/supabase-js/cors";
 import { claims } from "./contract.ts";
 import { withDeadline } from "./deadline.ts";
 import { getSyncStatus } from "./sync_status.ts";
 import type { ErrorBody, ErrorCode } from "./types.ts";
-import type { Caller, Client, Failure } from "./upstream.ts";
+import type { Caller, Client } from "./upstream.ts";
 
 const METHODS = "GET, OPTIONS";
 
 /** Sent with every response, errors included; `X-Request-Id` comes with them. */
 const HEADERS = {
   ...corsHeaders,
-  // The star: monitoring SDKs and HTTP libraries add headers of their own. It does not cover
-  // `authorization` (Fetch standard, CORS-preflight fetch), so the list stays.
+  // The star: monitoring SDKs add headers of their own. It does not cover `authorization`
+  // (Fetch standard, CORS-preflight fetch), so the list stays.
   "Access-Control-Allow-Headers": `${corsHeaders["Access-Control-Allow-Headers"]}, *`,
   "Access-Control-Allow-Methods": METHODS,
   "Access-Control-Expose-Headers": "X-Request-Id, Date",
   "Cache-Control": "no-store",
 };
 
-/** Saves a polling page the preflight before each poll; browsers shorten the day to what they allow. */
+/** Saves a page the preflight before each poll; browsers shorten the day to what they allow. */
 const PREFLIGHT_HEADERS = { "Access-Control-Max-Age": "86400" };
 
 /** An error as it goes out: its HTTP status, the sentence for people, and headers of its own. */
@@ -72,8 +68,8 @@ async function poll(request: Request, client: Client, requestId: string): Promis
   const caller = readCaller(request.headers.get("Authorization"));
   if (!caller) return answerError("unauthorized");
 
-  // Aborted when the client is gone, by Deno's option `no-legacy-abort`. Supabase's edge runtime 1.9
-  // notices that late: there it is aborted only when writing the answer fails.
+  // Aborted when the client is gone, by Deno's option `no-legacy-abort`; in Supabase's edge runtime
+  // 1.9 only when writing the answer fails.
   const outcome = await withDeadline(request.signal, () => getSyncStatus(client, caller));
   switch (outcome.kind) {
     case "answered":
@@ -81,7 +77,7 @@ async function poll(request: Request, client: Client, requestId: string): Promis
     case "refused":
       return answerError(outcome.code);
     case "failed":
-      // Nobody waits for the answer to a client that is gone, and cancelling is no failure.
+      // To cancel for a client that is gone is no failure.
       if (!request.signal.aborted) {
         const { kind: _, ...failure } = outcome;
         logFailure(requestId, { ...failure, duration_ms: Math.round(performance.now() - startedAt) });
@@ -98,15 +94,14 @@ function readCaller(header: string | null): Caller | undefined {
 }
 
 /**
- * Reads the token of an Authorization header (RFC 6750, 2.1; the scheme in any
- * case, RFC 9110, 11.1), if it has the form of a JWT: three base64url parts
- * (RFC 7515, 7.1).
+ * Reads a Bearer token (RFC 6750, 2.1; the scheme in any case, RFC 9110, 11.1)
+ * that has the form of a JWT, three base64url parts (RFC 7515, 7.1).
  */
 function readBearer(header: string | null): string | undefined {
   return /^bearer +([\w-]+\.[\w-]+\.[\w-]+) *$/i.exec(header ?? "")?.[1];
 }
 
-/** Reads the claim `sub` of a JWT in lower case, if the payload is JSON and has a UUID there. */
+/** Reads the claim `sub` of a JWT, if that is a UUID. */
 function readSubject(token: string): string | undefined {
   const [, payload = ""] = token.split(".");
   const base64 = payload.replaceAll("-", "+").replaceAll("_", "/");
@@ -122,13 +117,8 @@ function answerError(code: ErrorCode): Response {
   return Response.json({ error, code } satisfies ErrorBody, { status, headers });
 }
 
-/** What is logged of a failure; `error_class` is that of an error which the function threw itself. */
-type LoggedFailure =
-  | Omit<Failure, "kind"> & { duration_ms: number }
-  | { step: "handler"; reason: "the function failed"; error_class: string };
-
 /** One line of JSON per failure to stderr; never a token, a key or a header. */
-function logFailure(requestId: string, failure: LoggedFailure): void {
+function logFailure(requestId: string, failure: Record<string, string | number | undefined>): void {
   console.error(
     JSON.stringify({ level: "error", function: "get-sync-status", request_id: requestId, ...failure }),
   );

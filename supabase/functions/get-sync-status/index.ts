@@ -1,7 +1,4 @@
-/**
- * Starts get-sync-status: reads the environment and serves. The only file that
- * starts something on import.
- */
+/** The only file that starts something on import. */
 
 import * as z from "zod/mini";
 import { handle } from "./handler.ts";

@@ -1,7 +1,3 @@
-/**
- * The order of judgement: who is asked, and in which order the answers count.
- */
-
 import type { SyncStatus } from "./types.ts";
 import {
   type Answer,
@@ -31,7 +27,7 @@ export async function getSyncStatus(client: Client, caller: Caller): Promise<Ans
   const verifying = verifyToken(client, caller);
   const readingUser = readUser(client, caller);
   const readingActiveJob = readActiveJob(client, caller);
-  // After an early answer nobody awaits them, and their errors must not end the process.
+  // After an early answer nobody awaits these: their errors must not end the process.
   readingUser.catch(() => {});
   readingActiveJob.catch(() => {});
 
@@ -62,8 +58,8 @@ export async function getSyncStatus(client: Client, caller: Caller): Promise<Ans
 }
 
 /**
- * The second lock behind row-level security: a row of another agency is never
- * passed on. It also catches a user who moves between two of the reads.
+ * The second lock behind row-level security. It also catches a user who moves
+ * to another agency between two of the reads.
  */
 function refuseForeign(step: Step): Failure {
   return { kind: "failed", step, reason: "the answer is another agency's" };

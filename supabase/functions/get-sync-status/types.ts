@@ -1,8 +1,4 @@
-/**
- * What get-sync-status answers, as plain types: a front end can import this
- * file without pulling in anything. The compiler refuses a schema in
- * contract.ts that lacks one of these fields, the tests one that has more.
- */
+/** What get-sync-status answers, as plain types: a front end can copy this file. */
 
 /** An instant in UTC as RFC 3339 writes it, for example `2025-03-15T10:00:00Z`. */
 export type Timestamp = string;

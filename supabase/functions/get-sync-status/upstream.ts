@@ -1,10 +1,7 @@
 /**
- * What is asked of Auth and PostgREST, and what their answers come to: whether
- * each is usable, and whether Auth accepts the token. What follows from that is
- * in sync_status.ts.
- *
- * Each read carries the caller's own token: PostgREST verifies it, and
- * row-level security decides what it sees.
+ * What is asked of Auth and PostgREST, and what their answers come to. Each
+ * read carries the caller's own token: PostgREST verifies it, and row-level
+ * security decides what it sees.
  */
 
 import {
@@ -27,9 +24,9 @@ import type { Database } from "./database.types.ts";
 import { NO_ANSWER_IN_TIME } from "./deadline.ts";
 import { fetchUpstream, NO_CONNECTION } from "./fetch_upstream.ts";
 
-/** What the function needs to know of its Supabase project. */
+/** The Supabase project of the function. */
 export interface Project {
-  /** The project's address, for example `https://abc.supabase.co`. */
+  /** For example `https://abc.supabase.co`. */
   url: string;
   /** The publishable key, or the legacy anon key. Never a secret key. */
   publishableKey: string;
@@ -57,26 +54,24 @@ export type Reason =
   | "the answer names another user"
   | "the answer is another agency's";
 
-/** An upstream request that gave no usable answer, as the log has it. Carries no token, no key and no row. */
+/** An upstream request that gave no usable answer, as it is logged: no token, no key, no row. */
 export interface Failure {
   kind: "failed";
   step: Step;
   reason: Reason;
-  /** The upstream's HTTP status, if it gave one. */
+  /** The upstream's HTTP status. */
   upstream_status?: number | undefined;
-  /** The upstream's error code (Auth's, PostgREST's or PostgreSQL's), if it gave one. */
+  /** The error code of Auth, PostgREST or PostgreSQL. */
   upstream_code?: string | undefined;
 }
 
-/** What an upstream request came to. */
 export type Answer<Value> = { kind: "answered"; value: Value } | Failure;
 
 /**
  * What Auth answers when the token itself is at fault. Only these codes, and
- * `session_not_found` (see {@link readAuthError}), sign a user out. Anything else
- * (a rotated API key, a rate limit, a proxy's page) is an outage, even with
- * status 401. `no_authorization` is an outage too: something on the way to Auth
- * removed the header.
+ * `session_not_found` (see {@link readAuthError}), make a 401. Anything else (a
+ * rotated API key, a rate limit, a proxy's page) is an outage, whatever its
+ * status; so is `no_authorization`: something on the way removed the header.
  *
  * @see https://supabase.com/docs/guides/auth/debugging/error-codes
  */
@@ -89,14 +84,11 @@ const TOKEN_REFUSED = new Set([
   "validation_failed",
 ]);
 
-/**
- * Makes the one client that serves all requests. It has no session: each query
- * carries its caller's token, and one without runs as anon and reads nothing.
- */
+/** Makes the client that all requests share. It has no session: a query without a token reads nothing. */
 export function connect({ url, publishableKey }: Project): Client {
   return createClient<Database>(url, publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
-    // The caller polls: its next request is the retry, and more requests help no outage.
+    // The next poll is the retry; more requests help no outage.
     db: { retry: false },
     // Auth's and PostgREST's requests both pass here.
     global: { fetch: fetchUpstream },
@@ -147,10 +139,8 @@ export function readRecentJob(client: Client, { token }: Caller, agencyId: strin
 }
 
 /**
- * Runs one PostgREST request and parses its row.
- *
- * The rows are read as an array: `maybeSingle()` of supabase-js 2.119.1 takes
- * an empty body for "no row", and that would be "no agency" or "no job".
+ * Runs one PostgREST request and parses its row. Not by `maybeSingle()`: in
+ * supabase-js 2.119.1 it takes an empty body for "no row", so "no agency" or "no job".
  */
 async function readRow<Row>(
   step: Step,
@@ -166,7 +156,7 @@ async function readRow<Row>(
     : fail(step, "the answer does not fit the contract", status);
 }
 
-/** Says whether an error of Auth is the token's fault: then the token is refused. Else Auth has failed. */
+/** Says whether an error of Auth is the token's fault. Else Auth has failed. */
 function readAuthError(error: AuthError): Answer<"refused"> {
   // supabase-js 2.119.1 makes this error of Auth's session_not_found.
   if (isAuthSessionMissingError(error) || TOKEN_REFUSED.has(error.code ?? "")) {
@@ -175,16 +165,15 @@ function readAuthError(error: AuthError): Answer<"refused"> {
   return fail("auth.getUser", readReason(error.message, error.status), error.status, error.code);
 }
 
-/** Says why there is an error. Of what fetch threw, supabase-js 2.119.1 keeps the message, at its end. */
 function readReason(message: string, status?: number): Reason {
-  // 0 or none: fetch threw, or the body broke off or was no JSON.
   if (status && status !== 200) return "the answer is an error";
+  // supabase-js 2.119.1 ends its message with that of the error which fetch threw.
   const thrown = [NO_ANSWER_IN_TIME, NO_CONNECTION] as const;
   return thrown.find((reason) => message.endsWith(reason)) ?? "the answer does not fit the contract";
 }
 
 function fail(step: Step, reason: Reason, status?: number, code?: unknown): Failure {
-  // Whatever is no code of Auth, PostgREST or PostgreSQL may quote what must not be logged.
+  // What is no code of Auth, PostgREST or PostgreSQL may quote what must not be logged.
   const isCode = typeof code === "string" && /^([a-z_]{1,50}|PGRST[\dX]\d\d|[\dA-Z]{5})$/.test(code);
   const upstream_code = isCode ? code : undefined;
   return { kind: "failed", step, reason, upstream_status: status || undefined, upstream_code };
