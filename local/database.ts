@@ -1,8 +1,3 @@
-/**
- * The database of the local stack: PostgreSQL in WebAssembly (PGlite), or one
- * of its own on the server that DATABASE_URL names.
- */
-
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { createPgliteConnection, type PgliteConnection } from "@supabase/lite/pglite";
@@ -11,7 +6,7 @@ import postgres from "postgres";
 import { pathOf } from "./commands.ts";
 import { apply, project, type Script, seed } from "./platform.ts";
 
-/** A database with the migrations and the seed. */
+/** A database with the migrations and the seed, in PGlite or on a server. */
 export interface Database {
   /** Its address, if it is on a server. */
   url?: string;
@@ -44,10 +39,8 @@ export function databaseServer(): string | undefined {
 }
 
 /**
- * Makes an empty database on a server.
+ * Makes an empty database on a server, which is named by its address for a superuser.
  *
- * @param server the address of the server, as a superuser
- * @returns the new database's address, and what drops it
  * @throws {Error} with one sentence if the server can't be used
  */
 export async function createDatabase(server: string): Promise<{ url: string; drop(): Promise<void> }> {
@@ -74,9 +67,9 @@ export async function createDatabase(server: string): Promise<{ url: string; dro
 }
 
 /** Makes a database, on the server that DATABASE_URL names or else embedded. */
-export async function startDatabase(): Promise<Database> {
+export function startDatabase(): Promise<Database> {
   const server = databaseServer();
-  return server ? await onServer(server) : await embedded();
+  return server ? onServer(server) : embedded();
 }
 
 /**
@@ -135,7 +128,7 @@ async function embedded(): Promise<Database> {
   };
 }
 
-/** The image of the database as the migrations, the seed and the packages make it. */
+/** Names the image that these scripts and the packages make. */
 async function imageFile(scripts: Script[]): Promise<string> {
   const packages = await Deno.readTextFile(new URL("../deno.lock", import.meta.url));
   const hash = createHash("sha256").update([packages, ...scripts.map(({ sql }) => sql)].join("\n"));
@@ -172,10 +165,7 @@ export async function connectionFromImage(file: string, scripts: Script[]): Prom
   return connection;
 }
 
-/**
- * Lets one task at a time run, in the order they came: all requests share one
- * session of PGlite, and their transactions would interleave.
- */
+/** Lets one task at a time run: requests share one session of PGlite, and their transactions would interleave. */
 function queue(): <T>(task: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (task) => {

@@ -33,11 +33,7 @@ export const PATHS: Record<string, Step> = {
 };
 
 /** A whole answer. */
-export interface Reply {
-  status: number;
-  body: string;
-  headers: Record<string, string>;
-}
+export type Reply = { status: number; body: string; headers: Record<string, string> };
 
 /** How one upstream request is answered: with a reply, or by what a reply cannot say. */
 export type Responder = Reply | ((response: ServerResponse, request: IncomingMessage) => void);
@@ -100,6 +96,9 @@ export const HEALTHY: Record<Step, Reply> = {
   "historical_sync_jobs": rows(RECENT_ROW),
 };
 
+/** A request that came; its step is undefined if the function asks nothing at that path. */
+type Asked = { step: Step | undefined; method: string; url: URL; headers: IncomingMessage["headers"] };
+
 /** Starts the fake on a free port of 127.0.0.1. */
 export async function startFakeUpstream() {
   // A long token fits into a header here as it does at the platform's gateway.
@@ -123,12 +122,7 @@ export async function startFakeUpstream() {
     /** How it is answered to one caller, by the token, if that differs. */
     callers: new Map<string, Partial<Record<Step, Responder>>>(),
     /** Everything that was asked, in order of arrival. */
-    requests: [] as {
-      step: Step | undefined;
-      method: string;
-      url: URL;
-      headers: IncomingMessage["headers"];
-    }[],
+    requests: [] as Asked[],
     /** Requests that the client gave up before they were answered. */
     abandoned: [] as Step[],
     /** Back to healthy, with these changes and nothing recorded. */

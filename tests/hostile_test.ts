@@ -32,10 +32,7 @@ const headerValue = fc.string({
   maxLength: 200,
 });
 
-const payload = fc.oneof(
-  fc.jsonValue(),
-  fc.record({ sub: fc.jsonValue(), role: fc.constant("authenticated") }),
-);
+const payload = fc.oneof(fc.jsonValue(), fc.record({ sub: fc.jsonValue() }));
 
 holds(
   "GET answers 401 to any Authorization header that holds no JWT with a UUID as sub, and sends nothing",
@@ -50,29 +47,14 @@ holds(
   },
 );
 
-const plain = (await poll(fn.url, TOKEN)).text;
-
-holds(
-  "GET gives the same answer for any path, query string and other header",
-  fc.record({ path: fc.webPath(), query: fc.webQueryParameters(), header: headerValue }),
-  async ({ path, query, header }) => {
-    const headers = { "X-Anything": header, "Accept": header, "Cookie": header, "Prefer": header };
-    assert.equal((await poll(`${fn.url}${path}?${query}`, TOKEN, { headers })).text, plain);
-  },
-);
-
-/** Values that fit no column of a job. */
+/** Values that fit no column of a job; null fits some. */
 const BROKEN = [true, {}, [], -1, 0.5, 1e300, "", "infinity", "0044-03-15 00:00:00+00 BC", undefined];
 const nonsense = fc.oneof(fc.constantFrom<unknown>(...BROKEN), fc.string());
 
-const NULLABLE = ["total_calls", "started_at", "last_activity_at"];
-
 /** A row of which one field does not fit. */
 const breakOne = (row: Record<string, unknown>) =>
-  fc.constantFrom(...Object.keys(row)).chain((column) =>
-    (NULLABLE.includes(column) ? nonsense : fc.oneof(nonsense, fc.constant(null)))
-      .map((value) => rows({ ...row, [column]: value }))
-  );
+  fc.record({ column: fc.constantFrom(...Object.keys(row)), value: nonsense })
+    .map(({ column, value }) => rows({ ...row, [column]: value }));
 
 holds(
   "GET answers 500 if one field of a job breaks the contract",

@@ -19,13 +19,9 @@ const ALL_KEYS = {
 };
 const KEYS: [sentence: string, keys: Env, used: string][] = [
   ["SUPABASE_PUBLISHABLE_KEYS, entry default, before all others", {}, "dictionary"],
+  ["SUPABASE_PUBLISHABLE_KEY if that is blank", { SUPABASE_PUBLISHABLE_KEYS: '{"default":" "}' }, "single"],
   [
-    "SUPABASE_PUBLISHABLE_KEY if the entry is blank",
-    { SUPABASE_PUBLISHABLE_KEYS: '{"default":"  "}' },
-    "single",
-  ],
-  [
-    "the legacy SUPABASE_ANON_KEY, without blanks around it, if the others are empty",
+    "SUPABASE_ANON_KEY, without blanks around it, if the others are empty",
     { SUPABASE_PUBLISHABLE_KEYS: '{"default":null}', SUPABASE_PUBLISHABLE_KEY: "" },
     "anon",
   ],

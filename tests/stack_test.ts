@@ -1,10 +1,13 @@
-/** The local stack: what its gateway passes on, and its database after a start that was cut off. */
+/** The local stack: what its gateway passes on, a database image that was cut off, and that nothing is left running. */
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { pathOf } from "../local/commands.ts";
 import { connectionFromImage } from "../local/database.ts";
 import { project } from "../local/platform.ts";
 import { FUNCTION_PATH, startStack } from "../local/stack.ts";
-import { test } from "./support/helpers.ts";
+import { reportSkipped, test, until } from "./support/helpers.ts";
 
 test("the gateway hands every method and every path below its own to the function", async () => {
   const stack = await startStack();
@@ -39,3 +42,34 @@ test("an image of the database that was cut off is made anew", async () => {
     await Deno.remove(file);
   }
 }, 240_000);
+
+/** Starts Deno, waits for a line, ends it by a signal; waits until nothing answers at the addresses that it printed. */
+async function endsAll(signal: NodeJS.Signals, args: string[], last: RegExp): Promise<void> {
+  const env = { ...Deno.env.toObject(), PORT: "0", PAGE_PORT: "0", NO_COLOR: "1" };
+  const child = spawn(Deno.execPath(), args, { cwd: pathOf("..", import.meta.url), env });
+  const addresses: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    addresses.push(...line.match(/http:\/\/127\.0\.0\.1:\d+/g) ?? []);
+    if (last.test(line)) break;
+  }
+  const answers = (address = "") =>
+    fetch(address).then(({ body }) => body?.cancel()).then(() => true, () => false);
+  assert(await answers(addresses[0]));
+  child.kill(signal);
+  for (const address of addresses) await until(async () => !await answers(address));
+}
+
+if (Deno.build.os === "windows") reportSkipped("`deno task dev` and SIGTERM", "on Windows that is a kill");
+else {
+  test("`deno task dev` leaves nothing running after SIGTERM", () =>
+    endsAll("SIGTERM", ["task", "dev"], /Ctrl-C/));
+}
+
+test("the function ends when the process that started it is killed", async () => {
+  const script = `
+    import { startFunction } from "./local/function_process.ts";
+    const env = { SUPABASE_URL: "http://127.0.0.1:9", SUPABASE_PUBLISHABLE_KEY: "key" };
+    console.log((await startFunction({ env })).url);
+    setInterval(() => {}, 1_000);`;
+  await endsAll("SIGKILL", ["eval", script], /^http/);
+});

@@ -39,7 +39,6 @@ export interface Fault {
  */
 export const AUTH_ERRORS: [status: number, code: string, due: 401 | 500, reason: string][] = [
   [403, "bad_jwt", 401, "the signature, the expiry or a claim is not right"],
-  [400, "bad_jwt", 401, "the subject is no UUID"],
   [403, "user_not_found", 401, "the user was deleted"],
   [403, "user_banned", 401, "the user is banned"],
   [403, "session_not_found", 401, "the session was signed out"],
@@ -47,10 +46,8 @@ export const AUTH_ERRORS: [status: number, code: string, due: 401 | 500, reason:
   [400, "validation_failed", 401, "the token names no audience"],
   [401, "no_authorization", 500, "the header was removed on the way"],
   [403, "not_admin", 500, "that is asked only on other paths"],
-  [409, "conflict", 500, "the database was busy"],
   [429, "over_request_rate_limit", 500, "too many requests"],
   [500, "unexpected_failure", 500, "Auth or its database failed"],
-  [500, "unknown", 500, "Auth named no code of its own"],
   [504, "request_timeout", 500, "Auth took too long"],
 ];
 
@@ -91,6 +88,7 @@ const ERRORS: Record<string, Fault["at"]> = {
   "404 with an empty list": () => answer(404, "[]"),
   "404 without a body": () => answer(404, ""),
   "503 with Retry-After": () => page(503, { "Retry-After": "120" }),
+  "505 with an HTML page": () => page(505),
   "520": () => page(520),
   "a redirect": (step) => answer(302, HEALTHY[step].body, { "Location": "/elsewhere" }),
 };
