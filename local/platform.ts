@@ -1,17 +1,9 @@
-/**
- * The SQL that turns an empty PostgreSQL database into one of this project:
- * what Supabase provides, then the migrations, then the seed.
- */
-
 import { getAuthSchemaSql, SUPABASE_AUTH_HELPERS_SQL } from "@supabase/lite";
 
 const SUPABASE = new URL("../supabase/", import.meta.url);
 
 /** A piece of SQL, by the name that errors give it. */
-export interface Script {
-  name: string;
-  sql: string;
-}
+export type Script = { name: string; sql: string };
 
 async function read(base: string | URL, path: string, name = path): Promise<Script> {
   return { name, sql: await Deno.readTextFile(new URL(path, base)) };
