@@ -8,7 +8,7 @@ import { startProject } from "../support/project.ts";
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());
 
-const { importing, finished, fresh } = await project.addScene();
+const { importing, finished, fresh } = await project.addTestData();
 const token = await project.signIn(importing);
 
 const ANOTHER_SECRET = "another-secret-of-at-least-32-characters";
@@ -89,7 +89,7 @@ test("GET answers 401 on the next poll after a sign-out", async () => {
 test("GET answers 401 on the next poll after the user is deleted", async () => {
   const session = `Bearer ${await project.signIn(fresh)}`;
   assert.equal((await askWith(session)).status, 200);
-  await project.removeUsers(fresh.email);
+  await project.removeUser(fresh.id);
   await is401(session);
 });
 
