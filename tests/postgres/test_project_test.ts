@@ -68,10 +68,47 @@ async function onServer(): Promise<void> {
     await until(() => next.said().includes("Removed "), 60_000);
     await untilAgencies(1);
     next.kill("SIGINT");
-    assert.equal(await next.ended, 1);
+    await next.ended;
     assert.match(
       next.said(),
-      /^Removed (\d+) of \1 agencies and users of the tests\.\nRemoved (\d+) of \2 .*\n/,
+      /^Removed (\d+) of \1 agencies .*\nRemoved (\d+) of \2 agencies .*\nInterrupted\.\n$/,
     );
+  });
+
+  leavesAll("names what it cannot remove, and what Auth refuses", async () => {
+    await sql`create table public.notes (author uuid references auth.users (id))`;
+    await sql`insert into auth.users (id, email, is_sso_user)
+              values (gen_random_uuid(), 'left@get-sync-status.test', false)`;
+    await sql`insert into public.notes select id from auth.users where email like 'left@%'`;
+    const first = start({ SUPABASE_SECRET_KEY: "wrong" });
+    await first.ended;
+    assert.match(
+      first.said(),
+      /^Removed 0 of 1 .*\nNot removed: left@\S+: .* foreign key constraint "notes_/,
+    );
+    assert.match(first.said(), /\nUsers cannot be added\. If nobody may .* SUPABASE_SECRET_KEY; .*: .+\.\n/);
+    await sql`drop table public.notes`;
+    const second = start({ SUPABASE_SECRET_KEY: "wrong" });
+    await second.ended;
+    assert.match(second.said(), /^Removed 1 of 1 agencies and users of the tests\.\nUsers cannot/);
+  });
+
+  leavesAll("refuses what is not a project that it may change", async () => {
+    const stranger = new URL(database);
+    stranger.username = "authenticator";
+    const REFUSED: [changes: Record<string, string>, due: RegExp][] = [
+      [{}, /If you mean it: --project=\S+\n$/],
+      [{ SUPABASE_URL: "" }, /^Set SUPABASE_URL\.\n$/],
+      [{ SUPABASE_URL: "https://abcdefghijklmnopqrst.supabase.co" }, /are two projects\.\n$/],
+      [{ SUPABASE_URL: "http://127.0.0.1:9" }, /deploy it first\.\n$/],
+      [{ PROJECT_DATABASE_URL: "postgresql://127.0.0.1:9/x" }, /^PROJECT_DATABASE_URL must .*: .*\n$/],
+      [{ PROJECT_DATABASE_URL: new URL("postgres", database).href }, /push the migrations first\.\n$/],
+      [{ PROJECT_DATABASE_URL: stranger.href }, /be the owner's direct connection: .*\n$/],
+    ];
+    for (const [changes, due] of REFUSED) {
+      const run = start(changes, []);
+      assert.equal(await run.ended, 1);
+      assert.match(run.said(), due);
+    }
   });
 }

@@ -95,7 +95,7 @@ async function main(): Promise<number> {
           "else look whether the keys and the database are this project's",
       ));
       // Deno 2.9.6 ignores a signal that was aborted before the command starts.
-      interruption.signal.throwIfAborted();
+      if (interruption.signal.aborted) throw new Error("Interrupted.");
       console.log(`Testing ${functionUrl} …`);
       const tests = new Deno.Command(Deno.execPath(), {
         args: ["test", "--quiet", "--allow-all", pathOf("../end_to_end/", import.meta.url)],
