@@ -1,9 +1,6 @@
 /**
- * `deno task test:project`: runs the end-to-end tests against a running
- * Supabase project, with the function as it is deployed there (docs/testing.md).
- *
- * It looks first, and touches no project that `--project` does not name. What the
- * tests add is removed at the end, however that comes, or by the next run.
+ * `deno task test:project` (docs/testing.md): looks at a running Supabase project first, and touches none that
+ * `--project` does not name. What the tests add is removed at their end, however that comes, or by the next run.
  */
 
 import { parseArgs } from "node:util";
