@@ -25,8 +25,9 @@ export async function migrations(): Promise<Script[]> {
 }
 
 /** The demo agencies, users and jobs. */
-export function seed(): Promise<Script> {
-  return read(SUPABASE, "seed.sql");
+export async function seed(): Promise<Script> {
+  const files = await Promise.all(["seed.sql", "seed_jobs.sql"].map((path) => read(SUPABASE, path)));
+  return { name: "the seed", sql: files.map(({ sql }) => sql).join("\n") };
 }
 
 /** All that an empty database needs to be one of this project. */

@@ -15,7 +15,7 @@ import { startProject } from "../support/project.ts";
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());
 
-const people = await project.addScene();
+const people = await project.addTestData();
 
 async function signedInAs({ email }: { email: string }) {
   const supabase = createClient(project.url, project.publishableKey, {

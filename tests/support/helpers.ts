@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { PUBLISHABLE_KEY } from "../../local/stack.ts";
-import { runningProject } from "../run/test_people.ts";
+import { runningProject } from "../run/test_data.ts";
 import { parseErrorBody, parseSyncStatus } from "./published_contract.ts";
 
 /** Time as it is, also in tests with a clock of their own. */
