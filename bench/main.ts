@@ -1,50 +1,69 @@
 /**
- * `deno task bench`: what a poll costs beside what a team would otherwise
- * write, and what the database does for it. Prints the tables of
- * docs/performance.md as they stand there. Fails if a goal is missed.
+ * `deno task bench`: what a poll costs, side by side with the steps in a row, and with DATABASE_URL the plans
+ * of its queries. Needs Linux. Fails if a goal is missed: each compares two columns of the same run.
  */
 
-import { findFailures, measureQueries, showQueries } from "./database.ts";
-import { compareCpu, measureColdStart, measureLatency, type Rounds } from "./polls.ts";
-import { announce, findMissed, type Goal, median, table } from "./report.ts";
-import { NAMES, startUpstream } from "./rivals.ts";
+import postgres from "postgres";
+import { createDatabase, databaseServer } from "../local/database.ts";
+import { apply, project } from "../local/platform.ts";
+import { type Column, COLUMNS, startUpstream } from "./functions.ts";
+import { coldStart, latency, type Measure, usage } from "./polls.ts";
+import { table } from "./table.ts";
 
+/** What the first column may be at most, times the second: one round trip in the place of three, two of four. */
+const GOALS: Record<string, number> = {
+  "active poll, ms": 0.5,
+  "idle poll, ms": 0.65,
+  "CPU of an active poll, µs": 1.2,
+};
+
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
+
+/** By row, column and round. */
+const readings: Record<string, number[][]> = {};
+
+/** Measures each column in turn, so that a noisy machine is noisy to all. */
+async function inTurn(rounds: number, columns: Column[], measure: Measure): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, column] of columns.entries()) {
+      for (const [row, value] of Object.entries(await measure(upstream.url, column))) {
+        ((readings[row] ??= [])[i] ??= []).push(value);
+      }
+    }
+  }
+}
+
+console.error("Measuring for some minutes …");
 const upstream = await startUpstream();
-announce("how long a poll takes, and a cold start", "half a minute");
-const active = await measureLatency(upstream, "active");
-const idle = await measureLatency(upstream, "idle");
-const starts = await measureColdStart(upstream);
-announce("the CPU of a poll", "a minute");
-const cpuMicros = await compareCpu(upstream);
+await inTurn(9, COLUMNS, latency);
+// Where the caller and the database are makes no difference to these.
+await inTurn(5, COLUMNS.slice(0, 2), usage);
+await inTurn(9, COLUMNS.slice(0, 2), coldStart);
 upstream.stop();
 
-/** A row of medians, one for each function. */
-const row = (what: string, rounds: Rounds, show = (value: number) => value.toFixed(0)) => [
-  what,
-  ...NAMES.map((name) => show(median(rounds[name]))),
-];
-const withTrips = (roundTripMs: number) => (ms: number) =>
-  `${ms.toFixed(1)} (${(ms / roundTripMs).toFixed(2)})`;
-console.log(table(["", ...NAMES], [
-  row("active poll: ms (round trips)", active.ms, withTrips(active.roundTripMs)),
-  row("idle poll: ms (round trips)", idle.ms, withTrips(idle.roundTripMs)),
-  row("CPU of an active poll, µs", cpuMicros),
-  row("cold start to the first answer, ms", starts),
-]));
+const lines: string[][] = [];
+const missed: string[] = [];
+for (const [row, [ours = [], inARow = [], beside = []]] of Object.entries(readings)) {
+  lines.push([
+    row,
+    ...[ours, inARow, beside].map((values) => values.length ? median(values).toFixed(0) : ""),
+  ]);
+  const ratio = median(ours.map((value, round) => value / (inARow[round] ?? NaN)));
+  const goal = GOALS[row];
+  if (goal && !(ratio <= goal)) missed.push(`${row}: ${ratio.toFixed(2)} times; the goal is at most ${goal}`);
+}
+console.log(table(["", ...COLUMNS.map(({ name }) => name)], lines));
 
-/** Our CPU against the other's, round against the same round: a machine's noise is in both. */
-const cpuRatios = cpuMicros["get-sync-status"].map((ours, round) =>
-  ours / (cpuMicros["steps in a row"][round] ?? NaN)
-);
-const trips = ({ ms, roundTripMs }: typeof active) => median(ms["get-sync-status"]) / roundTripMs;
-const goals: Goal[] = [
-  { what: "round trips of an active poll", value: trips(active), atMost: 1.1 },
-  { what: "round trips of an idle poll", value: trips(idle), atMost: 2.1 },
-  { what: "CPU, times the steps in a row", value: median(cpuRatios), atMost: 1.2 },
-];
-// Nothing is measured there without a server.
-const queries = await measureQueries();
-if (queries.length) console.log(`\n${showQueries(queries)}`);
-const failures = [...findMissed(goals), ...findFailures(queries)];
-for (const failure of failures) console.error(failure);
-Deno.exit(failures.length ? 1 : 0);
+const server = databaseServer();
+if (server) {
+  const { url, drop } = await createDatabase(server);
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  await apply(await project(), (script) => sql.unsafe(script));
+  const results = await sql.unsafe(await Deno.readTextFile(new URL("plans.sql", import.meta.url))).simple();
+  for (const plan of results.flat().flatMap((row) => row["QUERY PLAN"] ?? [])) console.log(plan);
+  await sql.end();
+  await drop();
+}
+
+for (const goal of missed) console.error(goal);
+Deno.exit(missed.length ? 1 : 0);

@@ -1,8 +1,6 @@
 /**
  * The steps of the contract one after the other, with a client per request, as
- * the Supabase docs teach. Rows are taken at their word.
- *
- * @see https://supabase.com/docs/guides/functions/auth-legacy-jwt
+ * https://supabase.com/docs/guides/functions/auth-legacy-jwt teaches. Rows are taken at their word.
  */
 
 import { createClient } from "@supabase/supabase-js";
@@ -11,8 +9,7 @@ import type { Database } from "../supabase/functions/get-sync-status/database.ty
 
 type Row = Database["public"]["Tables"]["historical_sync_jobs"]["Row"];
 
-const utc = (timestamp: string | null) =>
-  timestamp && new Date(timestamp).toISOString().replace(".000Z", "Z");
+const utc = (time: string | null) => time && new Date(time).toISOString().replace(".000Z", "Z");
 
 const period = ({ date_from, date_to }: Row) => ({ date_from: utc(date_from), date_to: utc(date_to) });
 

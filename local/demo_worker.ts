@@ -1,44 +1,33 @@
-/**
- * What a back end does, so that there is something to watch: it starts pending
- * jobs and moves running ones to their end.
- */
+import { createClient } from "@supabase/supabase-js";
+import * as jobs from "../examples/call/worker.ts";
+import { SECRET_KEY, type Stack } from "./stack.ts";
 
-import type { Stack } from "./stack.ts";
-
-/** Done each second, in this order; $1 is how many times faster than life. */
-const STEPS = [
-  // Two calls a second: 2 minutes a job, and more than 6 for the seeded one. That began long ago;
-  // it goes on as if it had always been at this pace.
-  `update public.historical_sync_jobs
-   set    processed_calls  = processed_calls + 2,
-          imported_calls   = imported_calls + 2,
-          last_activity_at = now(),
-          started_at       = case when started_at < now() - interval '1 day'
-                                  then now() - make_interval(secs => processed_calls / 2 / $1::float8)
-                                  else started_at end,
-          status           = case when processed_calls + 2 < total_calls then status else 'completed' end
-   where  status = 'in_progress'`,
-  `update public.historical_sync_jobs
-   set    status = 'in_progress', started_at = now(), total_calls = 240
-   where  status = 'pending'
-   and    created_at < now() - make_interval(secs => 5 / $1::float8)`,
-];
-
-/** Starts the worker on a stack, at a pace so many times faster than life. */
-export function startDemoWorker({ sql }: Pick<Stack, "sql">, pace = 1): { stop(): Promise<void> } {
+/** Starts a worker on a stack, so that there is something to watch. */
+export function startDemoWorker({ url, sql }: Pick<Stack, "url" | "sql">, callsPerSecond = 2) {
+  const supabase = createClient(url, SECRET_KEY);
+  const work = async () => {
+    const pending = await jobs.next(supabase);
+    if (pending) await jobs.start(supabase, pending.id, 240);
+    const { data } = await supabase.from("historical_sync_jobs").select().eq("status", "in_progress");
+    for (const { id, total_calls, processed_calls, imported_calls } of data ?? []) {
+      const calls = Math.min(callsPerSecond, (total_calls ?? Infinity) - processed_calls);
+      const counters = { processed_calls: processed_calls + calls, imported_calls: imported_calls + calls };
+      await jobs.progress(supabase, id, counters);
+      if (counters.processed_calls === total_calls) await jobs.end(supabase, id, "completed");
+    }
+  };
   let stopped = false;
-  const over = (async () => {
+  const ended = (async () => {
+    // The seeded job began long ago; it goes on as if it had always been at this pace.
+    await sql("update public.historical_sync_jobs set started_at = now() - interval '375 s'");
     while (!stopped) {
-      for (const step of STEPS) {
-        await sql(step, [pace]).catch((error) => console.error("The demo worker failed:", error));
-      }
-      await new Promise((resolve) => setTimeout(resolve, 1_000 / pace));
+      await work().catch((error) => console.error("The demo worker failed:", error));
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
   })();
-  return {
-    stop() {
-      stopped = true;
-      return over;
-    },
+  const stop = () => {
+    stopped = true;
+    return ended;
   };
+  return { stop };
 }

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { END_SIGNALS } from "./commands.ts";
 import { startDemoWorker } from "./demo_worker.ts";
 import { DEMO_USERS, startPage } from "./page.ts";
-import { DEMO_PASSWORD, PUBLISHABLE_KEY, startStack } from "./stack.ts";
+import { DEMO_PASSWORD, PUBLISHABLE_KEY, SECRET_KEY, startStack } from "./stack.ts";
 
 const port = Number(Deno.env.get("PORT") || 54_321);
 const pagePort = Number(Deno.env.get("PAGE_PORT") || port && port + 1);
@@ -40,6 +40,7 @@ Password     ${DEMO_PASSWORD}  (of each demo user; the tokens above last an hour
 Function     ${stack.functionUrl}
 Supabase     ${stack.url}  (Auth at /auth/v1, REST at /rest/v1)
 Publishable  ${PUBLISHABLE_KEY}
+Secret       ${SECRET_KEY}  (for a worker of your own: docs/jobs.md)
 `);
   if (!still) console.log("A demo worker moves the active jobs; --still starts none.");
   console.log("A change to the function's files is picked up. Ctrl-C ends everything.");

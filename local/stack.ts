@@ -8,7 +8,7 @@ export const FUNCTION_PATH = "/functions/v1/get-sync-status";
 
 /** Keys and secret of the local stack: they open nothing but this process. */
 export const PUBLISHABLE_KEY = "sb_publishable_local";
-const SECRET_KEY = "sb_secret_local";
+export const SECRET_KEY = "sb_secret_local";
 export const JWT_SECRET = "local-stack-jwt-secret-with-at-least-32-characters";
 
 /** The password of every demo user in seed.sql. */

@@ -1,0 +1,9 @@
+/** A table in Markdown, in the widths that `deno fmt` gives it. */
+export function table(head: string[], rows: string[][]): string {
+  const widths = head.map((title, column) => {
+    return Math.max(3, title.length, ...rows.map((cells) => cells[column]?.length ?? 0));
+  });
+  const line = (cells: string[]) =>
+    `| ${widths.map((width, column) => (cells[column] ?? "").padEnd(width)).join(" | ")} |`;
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
+}
