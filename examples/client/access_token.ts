@@ -1,12 +1,19 @@
 /**
- * supabase-js through an outage of Auth, which is not the end of a session. Copy it beside
- * watch_sync_status.ts. Depends on nothing; tried with @supabase/supabase-js 2.119.1. Runs in every browser
- * since March 2024 (`AbortSignal.any`), with an Auth server that gives error codes, as all do since 2024.
+ * supabase-js through an outage of Auth, which is not the end of a session. Depends on nothing; tried with
+ * @supabase/supabase-js 2.119.1, and with an Auth server that gives error codes, as all do since 2024.
  */
+
+import { inTime } from "./in_time";
+
+/** What is read of supabase-js's own type of this name. */
+interface Session {
+  access_token: string;
+  user: { id: string };
+}
 
 /** What is read of supabase-js's own type of this name. */
 interface AuthResponse {
-  data: { session: { access_token: string; user: { id: string } } | null };
+  data: { session: Session | null };
   error: { name: string; code?: string | undefined } | null;
 }
 
@@ -15,6 +22,9 @@ export interface SupabaseAuth {
   getSession(): Promise<AuthResponse>;
   refreshSession(): Promise<AuthResponse>;
   signOut(options: { scope: "local" }): Promise<unknown>;
+  onAuthStateChange(callback: (event: string, session: Session | null) => void): {
+    data: { subscription: { unsubscribe(): void } };
+  };
 }
 
 /**
@@ -54,41 +64,79 @@ export function keepSession(send: typeof fetch = (...args) => fetch(...args)): t
   return async (input, init) => {
     const url = input instanceof Request ? input.url : String(input);
     if (!/\/auth\/v1\/token\?(.*&)?grant_type=refresh_token/.test(url)) return await send(input, init);
-    const signals = [AbortSignal.timeout(15_000), ...init?.signal ? [init.signal] : []];
-    const response = await send(input, { ...init, signal: AbortSignal.any(signals) });
-    // If the answer is not JSON, the request fails here.
-    const { access_token, refresh_token, expires_in, code, error_code } = await response.clone().json();
-    const isOver = SESSION_OVER.includes(code) || SESSION_OVER.includes(error_code);
-    const isVerdict = response.ok ? access_token && refresh_token && expires_in : isOver;
-    return isVerdict ? response : new Response(null, { status: 503 });
+    return await inTime(init?.signal, async (signal) => {
+      const response = await send(input, { ...init, signal });
+      // If the answer is not JSON, the request fails here.
+      const { access_token, refresh_token, expires_in, code, error_code } = await response.clone().json();
+      const isOver = SESSION_OVER.includes(code) || SESSION_OVER.includes(error_code);
+      const isVerdict = response.ok ? access_token && refresh_token && expires_in : isOver;
+      return isVerdict ? response : new Response(null, { status: 503 });
+    });
   };
 }
 
 /**
  * Makes the `getAccessToken` of `watchSyncStatus` from a supabase-js client.
  *
- * If Auth is out of reach, supabase-js answers with an error and no session. This function distinguishes that
- * from a session that is over. It renews nothing ahead of time: supabase-js does, 90 s ahead.
+ * It gives what supabase-js has stored, and has that refreshed only if it is the token that was refused:
+ * supabase-js renews 90 s ahead by the machine's clock, and a clock that is fast makes each call a refresh.
  *
  * @param auth `supabase.auth` of a client that was made with {@link keepSession}
  * @param userId whose token it is: in another tab somebody else may sign in
- * @returns a function that gives the access token, or null if the user's session is over or another user's
- * has taken its place; it rejects with supabase-js's error if that is not known
+ * @returns a function that takes the token that was refused, if one was. It gives the access token, or null if
+ * the user's session is over. It rejects if that is not known: in an outage, and if the function has had no
+ * token yet and finds another user's session, since a sign-in in another tab may not be stored yet
  */
 export function accessTokenFrom(
   auth: SupabaseAuth,
   userId: string,
-): (options: { refresh: boolean }) => Promise<string | null> {
-  return async ({ refresh }) => {
-    let answer = await (refresh ? auth.refreshSession() : auth.getSession());
+): (refused?: string) => Promise<string | null> {
+  let wasEmpty = false;
+  return async (refused) => {
+    let answer = await auth.getSession();
+    if (refused && answer.data.session?.access_token === refused) answer = await auth.refreshSession();
     const { name = "", code = "" } = answer.error ?? {};
+    const isOver = SESSION_OVER.includes(name) || SESSION_OVER.includes(code);
     // Another tab may have renewed the session, or replaced it, meanwhile: what is stored now counts.
-    if (name === "AuthRefreshDiscardedError" || SESSION_OVER.includes(name) || SESSION_OVER.includes(code)) {
-      answer = await auth.getSession();
-    }
+    if (isOver || name === "AuthRefreshDiscardedError") answer = await auth.getSession();
     if (answer.error) throw answer.error;
+
     const { session } = answer.data;
-    return session?.user.id === userId ? session.access_token : null;
+    const isOwn = session?.user.id === userId;
+    if (isOwn && session.access_token !== refused) return session.access_token;
+    if (refused && (isOver || !isOwn)) return null;
+    // Nothing stored, twice in a row: so it is.
+    if (!session && wasEmpty) return null;
+    wasEmpty = !session;
+    throw new Error("It is not known yet whether the session is over.");
+  };
+}
+
+/**
+ * Calls back with the id of the signed-in user, or null if nobody is signed in: once that is known, and at each
+ * change. In an outage it may take until the end of that.
+ *
+ * @returns what ends it
+ */
+export function watchUserId(auth: SupabaseAuth, callback: (userId: string | null) => void): () => void {
+  let known: string | null | undefined;
+  let isWatching = true;
+  const tell = (session: Session | null) => {
+    const userId = session?.user.id ?? null;
+    if (!isWatching || userId === known) return;
+    known = userId;
+    callback(userId);
+  };
+  const { data: { subscription } } = auth.onAuthStateChange((event, session) => {
+    if (session || event === "SIGNED_OUT") return tell(session);
+    // In an outage the first event has no session, although one is stored; a later event will have it.
+    void auth.getSession().then(({ data, error }) => {
+      if (!error && known === undefined) tell(data.session);
+    });
+  });
+  return () => {
+    isWatching = false;
+    subscription.unsubscribe();
   };
 }
 

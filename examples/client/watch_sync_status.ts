@@ -1,11 +1,12 @@
 /**
- * A client of get-sync-status that polls no more than it has to: copy this folder into a front end. Depends on
- * nothing. Runs in all browsers' versions since March 2024 (`AbortSignal.any`), on Deno and on Node.js 22 or newer.
+ * A client of get-sync-status that polls no more than it has to: copy this folder into a front end. It depends
+ * on nothing, and runs in browsers, in React Native, on Deno and on Node.js 20 or newer.
  */
 
 /// <reference lib="dom" />
 
-import type { ActiveJob, ErrorBody, SyncStatus } from "./types.ts";
+import { inTime } from "./in_time";
+import type { ActiveJob, SyncStatus } from "./types.ts";
 
 /** What went wrong. */
 export type SyncStatusProblem =
@@ -20,118 +21,111 @@ export type SyncStatusProblem =
    */
   | { kind: "signed_out" };
 
-/** How a poll went. `sent` is false if there was no token to send. */
-export type PollOutcome =
-  | { kind: "status"; status: SyncStatus }
-  | { kind: "unreachable"; sent: boolean }
-  | Exclude<SyncStatusProblem, { kind: "unreachable" }>;
-
-/** What a poll needs. */
-export interface PollOptions {
-  /** The function's address, `https://<ref>.supabase.co/functions/v1/get-sync-status`. */
-  url: string;
-  /**
-   * Gives the access token, a fresh one if `refresh` is true, and null if the session is over. It rejects
-   * if that is not known. With supabase-js: `accessTokenFrom(supabase.auth, userId)` of access_token.ts.
-   */
-  getAccessToken(options: { refresh: boolean }): Promise<string | null>;
-  /** Ends the poll that is under way, and the watch. */
-  signal: AbortSignal;
+/** What people ask of an active job, and the endpoint deliberately does not send. */
+export interface JobEstimate {
+  /** The mean since the start; null until it is known. */
+  callsPerSecond: number | null;
+  /** Until the last call is processed at that rate; null until it is known, and while the job is stalled. */
+  secondsRemaining: number | null;
+  /** Whether the job has probably lost its worker: no activity for two minutes by the server's clock. */
+  stalled: boolean;
 }
 
 /** What a watch needs. What a callback throws is an unhandled rejection; in a browser the watch goes on. */
-export interface WatchSyncStatusOptions extends PollOptions {
-  onStatus(status: SyncStatus): void;
+export interface WatchSyncStatusOptions {
+  /** The function's address, `https://<ref>.supabase.co/functions/v1/get-sync-status`. */
+  url: string;
+  /**
+   * Gives the access token, another one if `refused` is what the function refused, and null if the session is
+   * over. It rejects if that is not known. With supabase-js: `accessTokenFrom(supabase.auth, userId)` of
+   * access_token.ts.
+   */
+  getAccessToken(refused?: string): Promise<string | null>;
+  /** Ends the poll that is under way, and the watch. */
+  signal: AbortSignal;
+  /** `estimate` is null while no job is active. */
+  onStatus(status: SyncStatus, estimate: JobEstimate | null): void;
   onError(problem: SyncStatusProblem): void;
 }
 
 const SECOND = 1_000;
 
-/** How long a page waits, in milliseconds. Only this decides what open pages ask for together. */
-export const INTERVALS = {
-  /** Between two polls of an active job: a hundredth of its age, within these bounds. */
-  active: { shortest: 2 * SECOND, longest: 15 * SECOND },
-  /** Between two polls while no job is active. */
-  idle: 30 * SECOND,
-  /** Such a wait is longer or shorter by up to this share, by chance: pages must not poll all at once. */
-  spread: 0.2,
-  /** After each failure the wait is multiplied by this. Then a random part, at most half of it, is subtracted. */
-  growth: 4,
-  /** The longest wait after a failed poll. */
-  retry: 60 * SECOND,
-  /** The same without a token: supabase-js sends nothing for a minute after a failure, so asking it is free. */
-  retryToken: 15 * SECOND,
-  /** The longest wait after the network has returned. */
-  online: 4 * SECOND,
-  /** The shortest wait if somebody asks for a poll at once. */
-  hurry: 2 * SECOND,
+/**
+ * How long a page waits, in milliseconds: the place to change what open pages ask for together.
+ *
+ * A wait is a share of the time since something began, within two bounds. Then it is made longer or shorter by
+ * up to `spread`, by chance: pages must not poll all at once.
+ */
+const INTERVALS = {
+  /** Between two polls of an active job, since it began. */
+  active: { share: 0.01, shortest: 2 * SECOND, longest: 15 * SECOND, spread: 0.2 },
+  /** Between two polls while no job is active, since the last change. */
+  idle: { share: 0.1, shortest: 30 * SECOND, longest: 250 * SECOND, spread: 0.2 },
+  /** After a failed poll, since the last status. */
+  failed: { share: 3, shortest: 3 * SECOND, longest: 45 * SECOND, spread: 1 / 3 },
+  /** The same without a token: nothing is sent, and supabase-js itself decides when it asks Auth. */
+  noToken: { share: 0.1, shortest: 2 * SECOND, longest: 15 * SECOND, spread: 0 },
 };
 
-/**
- * Polls once. If the function refuses the token, it is refreshed and sent once more.
- *
- * @throws the signal's reason once that is aborted, and nothing else
- */
-export async function pollSyncStatus({ url, getAccessToken, signal }: PollOptions): Promise<PollOutcome> {
-  let sent = false;
-  try {
-    for (const refresh of [false, true]) {
-      const token = await inTime(signal, () => getAccessToken({ refresh }));
-      if (!token) break;
-      sent = true;
-      const headers = { Authorization: `Bearer ${token}` };
-      const outcome = await inTime(signal, (signal) => fetch(url, { headers, signal }).then(readAnswer));
-      if (outcome !== "unauthorized") return outcome;
-    }
-    return { kind: "signed_out" };
-  } catch {
-    signal.throwIfAborted();
-    return { kind: "unreachable", sent };
+/** The longest wait after the network has returned. */
+const ONLINE = 4 * SECOND;
+
+/** The shortest wait, whoever asks for a poll. */
+const HURRY = 2 * SECOND;
+
+/** A wait of {@link INTERVALS} for what is so old, in milliseconds. */
+function wait(kind: keyof typeof INTERVALS, age: number): number {
+  const { share, shortest, longest, spread } = INTERVALS[kind];
+  const ms = Math.min(longest, Math.max(shortest, age * share));
+  return ms * (1 + spread * (2 * Math.random() - 1));
+}
+
+/** What a poll comes to. */
+type Outcome =
+  /** `at` is when the server answered, in milliseconds since 1970. */
+  | { kind: "status"; status: SyncStatus; at: number }
+  | { kind: "unauthorized" | "forbidden" | "signed_out" | "unreachable" };
+
+/** What may stand in an answer, of the function or of whoever answers in its place. */
+type Body = {
+  active?: unknown;
+  job?: { id?: unknown } | null;
+  recent_job?: { id?: unknown } | null;
+  error?: unknown;
+  code?: unknown;
+} | null;
+
+/** Asks the function once. By status and body together: a firewall or a gateway sends one or the other. */
+async function ask(url: string, token: string, signal: AbortSignal): Promise<Outcome> {
+  const response = await fetch(url, { headers: { Authorization: `Bearer ${token}` }, signal });
+  const body: Body = await response.json();
+  if (response.status === 200 && isStatus(body)) {
+    // The machine's clock may be days off.
+    const at = Date.parse(response.headers.get("Date") ?? "") || Date.now();
+    return { kind: "status", status: body, at };
   }
-}
-
-/** What a task gives; rejects after 15 s, or once the signal is aborted. The function answers within 10 s. */
-function inTime<Result>(signal: AbortSignal, task: (signal: AbortSignal) => Promise<Result>) {
-  signal.throwIfAborted();
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(15 * SECOND)]);
-  const result = task(limit);
-  const end = new Promise<never>((_, reject) => limit.addEventListener("abort", () => reject(limit.reason)));
-  return Promise.race([result, end]);
-}
-
-/** By status and body together: a firewall or a gateway in the function's place sends one or the other. */
-async function readAnswer(response: Response): Promise<PollOutcome | "unauthorized"> {
-  const body: SyncStatus | ErrorBody = await response.json();
-  if (response.status === 200 && "active" in body) return { kind: "status", status: body };
-  const code = "error" in body && body.code;
-  if (response.status === 401 && code === "unauthorized") return code;
+  const code = typeof body?.error === "string" && body.code;
+  if (response.status === 401 && code === "unauthorized") return { kind: code };
   if (response.status === 403 && code === "forbidden") return { kind: code };
-  return { kind: "unreachable", sent: true };
+  return { kind: "unreachable" };
 }
 
-/**
- * Gives a function that takes the outcome of each poll, in order, and says how many milliseconds to wait before
- * the next; Infinity if there is none. A job that waits for its turn is as old as the first outcome with it.
- */
-export function pacePolls(): (outcome: PollOutcome) => number {
-  let interval = INTERVALS.active.shortest;
-  let seen = { id: "", at: 0 };
-  return (outcome) => {
-    if (outcome.kind === "unreachable") {
-      const longest = outcome.sent ? INTERVALS.retry : INTERVALS.retryToken;
-      interval = Math.min(longest, interval * INTERVALS.growth);
-      return interval * (1 - Math.random() / 2);
-    }
-    if (outcome.kind !== "status") return Infinity;
-    interval = INTERVALS.idle;
-    if (outcome.status.active) {
-      const { id, started_at } = outcome.status.job;
-      if (seen.id !== id) seen = { id, at: Date.now() };
-      const age = Date.now() - (Date.parse(started_at ?? "") || seen.at);
-      interval = Math.min(INTERVALS.active.longest, Math.max(INTERVALS.active.shortest, age / 100));
-    }
-    return interval * (1 + INTERVALS.spread * (2 * Math.random() - 1));
-  };
+function isStatus(body: Body): body is SyncStatus {
+  if (body?.active === true) return typeof body.job?.id === "string";
+  return body?.active === false && (body.recent_job === null || typeof body.recent_job?.id === "string");
+}
+
+/** What an active job's numbers say of its future at an instant, in milliseconds since 1970. */
+function estimate(job: ActiveJob, at: number): JobEstimate {
+  const startedAt = Date.parse(job.started_at ?? "");
+  const lastActivityAt = Date.parse(job.last_activity_at ?? "");
+  const seconds = (lastActivityAt - startedAt) / SECOND;
+  const callsPerSecond = seconds > 0 && job.processed_calls > 0 ? job.processed_calls / seconds : null;
+  const stalled = job.status === "in_progress" && at - (lastActivityAt || startedAt) > 120 * SECOND;
+  const secondsRemaining = callsPerSecond === null || job.total_calls === null || stalled
+    ? null
+    : Math.max(0, job.total_calls - job.processed_calls) / callsPerSecond;
+  return { callsPerSecond, secondsRemaining, stalled };
 }
 
 /** A watch that runs. */
@@ -148,76 +142,99 @@ export interface SyncStatusWatch {
 /**
  * Polls until it is aborted, the session is over or the user has no agency.
  *
- * One poll at a time, at the {@link INTERVALS}: often while a job is young, less often as it gets old, while none
- * is active, and after failures. Never while the tab is hidden. When the tab is shown again or the network has
- * returned, it polls soon; if a poll is under way, after that one.
+ * One poll at a time, at the {@link INTERVALS}: often while a job is young, less often as it gets old, less and
+ * less while nothing changes, and less after failures. Never while the tab is hidden. When the tab is shown
+ * again or the network has returned, it polls soon; if a poll is under way, after that one.
+ *
+ * The function judges a token, and not the machine's clock: one that it accepts is sent until it is refused.
  */
 export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatch {
-  const { onStatus, onError } = options;
-  const end = new AbortController();
-  const signal = AbortSignal.any([options.signal, end.signal]);
+  const { url, getAccessToken, signal, onStatus, onError } = options;
   const tab = globalThis.document;
-  const pace = pacePolls();
+  const now = () => performance.now();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let polling = false;
-  // By performance.now().
+  let [polling, isOver] = [false, false];
+  let token: string | null | undefined;
+  let refused: string | undefined;
+  let seen: string | undefined;
   let [leftAt, dueAt] = [-Infinity, Infinity];
+  // The waits grow with the time since the last change, and since the last status.
+  let [changedAt, succeededAt] = [now(), now()];
 
   async function poll() {
     polling = true;
-    leftAt = performance.now();
+    leftAt = now();
     dueAt = Infinity;
-    const outcome = await pollSyncStatus({ ...options, signal }).catch(() => null);
+    const outcome = await pollOnce().catch((): Outcome => ({ kind: "unreachable" }));
     polling = false;
-    if (!outcome || signal.aborted) return;
-    const ms = pace(outcome);
-    if (ms === Infinity) end.abort();
-    else pollWithin(ms);
+    if (isOver) return;
+    if (outcome.kind === "forbidden" || outcome.kind === "signed_out") {
+      end();
+      return onError({ kind: outcome.kind });
+    }
+    const ms = waitAfter(outcome);
+    pollWithin(ms);
     // Last: what a callback throws does not end the watch.
-    if (outcome.kind === "status") onStatus(outcome.status);
-    else onError(outcome.kind === "unreachable" ? { kind: outcome.kind, retryInMs: ms } : outcome);
+    if (outcome.kind !== "status") return onError({ kind: "unreachable", retryInMs: ms });
+    const { status, at } = outcome;
+    onStatus(status, status.active ? estimate(status.job, at) : null);
   }
+
+  async function pollOnce(): Promise<Outcome> {
+    for (const isLast of [false, true]) {
+      token ??= await inTime(signal, () => getAccessToken(refused));
+      if (token === null) return { kind: "signed_out" };
+      const current = token;
+      const outcome = await inTime(signal, (signal) => ask(url, current, signal));
+      // A token that is refused although it is new contradicts itself: it is no sign-out.
+      if (outcome.kind !== "unauthorized" || isLast) return outcome;
+      [refused, token] = [token, undefined];
+    }
+    return { kind: "unreachable" };
+  }
+
+  function waitAfter(outcome: Outcome): number {
+    if (outcome.kind !== "status") return wait(token ? "failed" : "noToken", now() - succeededAt);
+    const { status, at } = outcome;
+    const what = status.active ? status.job.id : `recent ${status.recent_job?.id}`;
+    if (what !== seen) changedAt = now();
+    seen = what;
+    succeededAt = now();
+    if (!status.active) return wait("idle", now() - changedAt);
+    // A job that waits for its turn is as old as the first status with it.
+    return wait("active", at - Date.parse(status.job.started_at ?? "") || now() - changedAt);
+  }
+
   function pollWithin(ms: number) {
-    dueAt = Math.min(dueAt, performance.now() + ms);
+    dueAt = Math.min(dueAt, now() + ms);
     clearTimeout(timer);
-    if (polling || signal.aborted || tab?.visibilityState === "hidden") return;
-    const left = Math.max(dueAt, leftAt + INTERVALS.hurry) - performance.now();
+    if (polling || isOver || tab?.visibilityState === "hidden") return;
+    const left = Math.max(dueAt, leftAt + HURRY) - now();
     if (left > 0) timer = setTimeout(poll, left);
     else void poll();
   }
-  const pollNow = () => pollWithin(0);
+  function pollAnew(ms: number) {
+    changedAt = succeededAt = now();
+    pollWithin(ms);
+  }
+  const pollNow = () => pollAnew(0);
+  const onOnline = () => pollAnew(ONLINE * Math.random());
 
-  // Hiding the tab ends the wait, so that showing it polls. Node.js has none of these events.
-  tab?.addEventListener("visibilitychange", pollNow, { signal });
-  globalThis.addEventListener?.("online", () => pollWithin(INTERVALS.online * Math.random()), { signal });
-  signal.addEventListener("abort", () => clearTimeout(timer));
-  const ended = new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve());
-  });
-  pollNow();
+  let resolveEnded = () => {};
+  const ended = new Promise<void>((resolve) => resolveEnded = resolve);
+  function end() {
+    isOver = true;
+    clearTimeout(timer);
+    signal.removeEventListener("abort", end);
+    tab?.removeEventListener("visibilitychange", pollNow);
+    globalThis.removeEventListener?.("online", onOnline);
+    resolveEnded();
+  }
+  signal.addEventListener("abort", end);
+  // Hiding the tab ends the wait, so that showing it polls. Node.js and React Native have none of these events.
+  tab?.addEventListener("visibilitychange", pollNow);
+  globalThis.addEventListener?.("online", onOnline);
+  if (signal.aborted) end();
+  else pollNow();
   return { ended, pollNow };
-}
-
-/** What people ask of an active job, and the endpoint deliberately does not send. */
-export interface JobOutlook {
-  /** The mean since the start, by the server's clock; null until it is known. */
-  callsPerSecond: number | null;
-  /** Until the last call is processed at that rate; null until it is known, and while the job is stalled. */
-  secondsRemaining: number | null;
-  /** Whether the job has probably lost its worker: no activity for two minutes by this machine's clock. */
-  stalled: boolean;
-}
-
-/** Derives what an active job's numbers say of its future; `now` is in milliseconds since 1970. */
-export function deriveOutlook(job: ActiveJob, now: number = Date.now()): JobOutlook {
-  const startedAt = Date.parse(job.started_at ?? "");
-  const lastActivityAt = Date.parse(job.last_activity_at ?? "");
-  const seconds = (lastActivityAt - startedAt) / SECOND;
-  const callsPerSecond = seconds > 0 && job.processed_calls > 0 ? job.processed_calls / seconds : null;
-  const stalled = job.status === "in_progress" && now - (lastActivityAt || startedAt) > 120 * SECOND;
-  const secondsRemaining = callsPerSecond === null || job.total_calls === null || stalled
-    ? null
-    : Math.max(0, job.total_calls - job.processed_calls) / callsPerSecond;
-  return { callsPerSecond, secondsRemaining, stalled };
 }
