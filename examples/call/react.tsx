@@ -1,23 +1,25 @@
 "use client";
 
 import { useEffect, useState } from "react";
-import { createClient } from "@supabase/supabase-js";
-import { keepSession, watchUserId } from "../client/access_token";
+import type { SupabaseClient } from "@supabase/supabase-js";
+import { watchUserId } from "../client/access_token";
 import type { ActiveJob, RecentJob } from "../client/types.ts";
 import type { JobEstimate } from "../client/watch_sync_status";
 import { useSyncStatus } from "../react/use_sync_status";
 
-const project = "https://project-ref.supabase.co";
-const url = `${project}/functions/v1/get-sync-status`;
-export const supabase = createClient(project, "publishable key", { global: { fetch: keepSession() } });
-
-/** `start` asks your back end for an import, and gives its response: 409 if one runs already. */
-type Props = { start: () => Promise<Response> };
+interface Props {
+  /** Made once: `createClient(project, key, { global: { fetch: keepSession() } })`. */
+  supabase: SupabaseClient;
+  /** `https://<ref>.supabase.co/functions/v1/get-sync-status`. */
+  url: string;
+  /** Asks your back end for an import, and gives its response: 409 if one runs already. */
+  start: () => Promise<Response>;
+}
 
 /** Shows the import of the signed-in user's agency. */
-export function Import({ start }: Props) {
+export function Import({ supabase, url, start }: Props) {
   const [userId, setUserId] = useState<string | null>();
-  useEffect(() => watchUserId(supabase.auth, setUserId), []);
+  useEffect(() => watchUserId(supabase.auth, setUserId), [supabase]);
   const { status, estimate, problem, pollNow } = useSyncStatus({ url, auth: supabase.auth, userId });
 
   if (userId === null || problem?.kind === "signed_out") return <p>Please sign in.</p>;
@@ -61,7 +63,9 @@ function Running({ job, estimate }: { job: ActiveJob; estimate: JobEstimate | nu
 }
 
 /** After an accepted start the button stays disabled: the next status puts the running import in its place. */
-function Idle({ job, start, pollNow }: Props & { job: RecentJob | null; pollNow: () => void }) {
+function Idle(
+  { job, start, pollNow }: Pick<Props, "start"> & { job: RecentJob | null; pollNow: () => void },
+) {
   const [state, setState] = useState<"ready" | "asked" | "refused">("ready");
   async function ask() {
     setState("asked");

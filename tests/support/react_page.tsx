@@ -9,11 +9,13 @@ import { createClient } from "@supabase/supabase-js";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
-import { Import, supabase } from "../../examples/call/react.tsx";
+import { Import } from "../../examples/call/react.tsx";
 import { useSyncStatusQuery } from "../../examples/call/tanstack_query.ts";
+import { keepSession } from "../../examples/client/access_token.ts";
 import { useSyncStatus, type UseSyncStatusOptions } from "../../examples/react/use_sync_status.ts";
 
-const clients = { project: supabase, other: createClient("https://other.supabase.co", "key") };
+const supabase = createClient("https://project-ref.supabase.co", "key", { global: { fetch: keepSession() } });
+const other = createClient("https://other.supabase.co", "key");
 const userIds: Record<string, string | null> = { ann: "ann", bob: "bob", nobody: null };
 type Props = UseSyncStatusOptions & { who: string; useSeen: typeof useSyncStatus };
 
@@ -29,15 +31,16 @@ function Page() {
     setShown(shown);
   };
   const url = `/functions/v1/get-sync-status${query}`;
-  const { auth } = project === "other" ? clients.other : clients.project;
+  const { auth } = project === "other" ? other : supabase;
   const options = { who, url, auth, userId: userIds[who] };
+  const start = () => fetch("/imports", { method: "POST" });
   return (
     <>
       <input onChange={(event) => void show(event.target.value.split(" "))} />
       {what === "hook" && <Seen useSeen={useSyncStatus} {...options} />}
       {what === "query" &&
         [1, 2].map((each) => <Seen key={each} useSeen={useSyncStatusQuery} {...options} />)}
-      {what === "example" && <Import key={who} start={() => fetch("/imports", { method: "POST" })} />}
+      {what === "example" && <Import key={who} {...{ supabase, url, start }} />}
     </>
   );
 }
