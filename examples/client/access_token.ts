@@ -1,23 +1,21 @@
 /**
- * supabase-js through an outage of Auth, which is not the end of a session. Depends on nothing; tried with
- * @supabase/supabase-js 2.119.1, and with an Auth server that gives error codes, as all do since 2024.
+ * supabase-js through an outage of Auth, which is not the end of a session. Tried with @supabase/supabase-js
+ * 2.119.1; needs an Auth server that gives error codes, as all do since 2024.
  */
 
 import { inTime } from "./in_time";
 
-/** What is read of supabase-js's own type of this name. */
 interface Session {
   access_token: string;
   user: { id: string };
 }
 
-/** What is read of supabase-js's own type of this name. */
 interface AuthResponse {
   data: { session: Session | null };
   error: { name: string; code?: string | undefined } | null;
 }
 
-/** What is needed of supabase-js's `supabase.auth`. */
+/** What is needed of `supabase.auth`. */
 export interface SupabaseAuth {
   getSession(): Promise<AuthResponse>;
   refreshSession(): Promise<AuthResponse>;
@@ -52,11 +50,10 @@ const SESSION_OVER = [
  * supabase-js deletes an expired session if a refresh is answered with a rate limit, a refused key or a
  * firewall's page, and waits forever for an answer that does not come. It keeps the session after a 503, or
  * if the request fails. So an answer that is neither a session nor the end of one becomes a 503 or a failure,
- * and a refresh fails after 15 s. All other requests pass untouched, and may take as long as they like.
+ * and a refresh fails after 15 s. All other requests pass untouched.
  *
- * Nothing is repeated or held: supabase-js retries for up to 30 s by itself, and then rests for a minute.
- * Calls that need an expired session wait as long, `signOut()` too. By then the session may be another user's,
- * and `signOut()` ends that one.
+ * Nothing is repeated or held: supabase-js itself retries for up to 30 s, and then rests for a minute. Calls
+ * that need an expired session wait as long; a `signOut()` then ends the session of whoever is signed in.
  *
  * @param send what sends the requests; the global `fetch` unless another is given
  */
@@ -78,21 +75,15 @@ export function keepSession(send: typeof fetch = (...args) => fetch(...args)): t
 /**
  * Makes the `getAccessToken` of `watchSyncStatus` from a supabase-js client.
  *
- * It gives what supabase-js has stored, and has that refreshed only if it is the token that was refused:
- * supabase-js renews 90 s ahead by the machine's clock, and a clock that is fast makes each call a refresh.
+ * It gives the stored token, refreshed only if that is the refused one; null if the user's session is over. It
+ * rejects if that is not known: in an outage, or while another user's session is stored and none was refused.
  *
  * @param auth `supabase.auth` of a client that was made with {@link keepSession}
  * @param userId whose token it is: in another tab somebody else may sign in
- * @returns a function that takes the token that was refused, if one was. It gives the access token, or null if
- * the user's session is over. It rejects if that is not known: in an outage, and if the function has had no
- * token yet and finds another user's session, since a sign-in in another tab may not be stored yet
  */
-export function accessTokenFrom(
-  auth: SupabaseAuth,
-  userId: string,
-): (refused?: string) => Promise<string | null> {
+export function accessTokenFrom(auth: SupabaseAuth, userId: string) {
   let wasEmpty = false;
-  return async (refused) => {
+  return async (refused?: string): Promise<string | null> => {
     let answer = await auth.getSession();
     if (refused && answer.data.session?.access_token === refused) answer = await auth.refreshSession();
     const { name = "", code = "" } = answer.error ?? {};
@@ -105,16 +96,16 @@ export function accessTokenFrom(
     const isOwn = session?.user.id === userId;
     if (isOwn && session.access_token !== refused) return session.access_token;
     if (refused && (isOver || !isOwn)) return null;
-    // Nothing stored, twice in a row: so it is.
+    // The event of a sign-in in another tab may overtake the storage. Only what is empty twice is an end.
     if (!session && wasEmpty) return null;
     wasEmpty = !session;
-    throw new Error("It is not known yet whether the session is over.");
+    throw new Error("The session is not stored yet.");
   };
 }
 
 /**
- * Calls back with the id of the signed-in user, or null if nobody is signed in: once that is known, and at each
- * change. In an outage it may take until the end of that.
+ * Calls back with the id of the signed-in user, or null if nobody is, once that is known and at each change. If
+ * the stored session has expired, it is not known before Auth answers.
  *
  * @returns what ends it
  */
@@ -123,16 +114,13 @@ export function watchUserId(auth: SupabaseAuth, callback: (userId: string | null
   let isWatching = true;
   const tell = (session: Session | null) => {
     const userId = session?.user.id ?? null;
-    if (!isWatching || userId === known) return;
-    known = userId;
-    callback(userId);
+    if (isWatching && userId !== known) callback(known = userId);
   };
-  const { data: { subscription } } = auth.onAuthStateChange((event, session) => {
+  const { data: { subscription } } = auth.onAuthStateChange(async (event, session) => {
     if (session || event === "SIGNED_OUT") return tell(session);
     // In an outage the first event has no session, although one is stored; a later event will have it.
-    void auth.getSession().then(({ data, error }) => {
-      if (!error && known === undefined) tell(data.session);
-    });
+    const { data, error } = await auth.getSession();
+    if (!error && known === undefined) tell(data.session);
   });
   return () => {
     isWatching = false;
@@ -142,7 +130,7 @@ export function watchUserId(auth: SupabaseAuth, callback: (userId: string | null
 
 /**
  * Removes the session of a user whose watch has ended with `signed_out`: supabase-js keeps one that was ended
- * elsewhere until its access token expires. Another user's session stays. Wait for it before the next sign-in.
+ * elsewhere until its access token expires. Another user's session stays.
  */
 export async function forgetSession(auth: SupabaseAuth, userId: string): Promise<void> {
   const { data: { session }, error } = await auth.getSession();

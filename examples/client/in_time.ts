@@ -1,30 +1,23 @@
-/** How long an answer may take, in milliseconds. The function answers within 10 s. */
-const LIMIT = 15_000;
-
 /**
- * Runs a task, and rejects once 15 s have passed or `signal` is aborted. The task's own signal is aborted then.
- *
- * Made by hand: React Native has no `AbortSignal.any`, `AbortSignal.timeout` or `throwIfAborted`.
+ * Gives what a task gives, or rejects after 15 s and once `signal` is aborted; then the task's own signal is
+ * aborted. By hand: React Native has neither `AbortSignal.any` nor `AbortSignal.timeout`.
  */
 export async function inTime<Result>(
   signal: AbortSignal | null | undefined,
   task: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  if (signal?.aborted) throw new Error("aborted");
-  const own = new AbortController();
-  let stop = () => own.abort();
-  const stopped = new Promise<never>((_, reject) => {
-    stop = () => {
-      own.abort();
-      reject(new Error("aborted, or no answer in time"));
-    };
-  });
-  const timer = setTimeout(stop, LIMIT);
-  signal?.addEventListener("abort", stop);
+  const limit = new AbortController();
+  const abort = () => limit.abort();
+  const aborted = new Promise<never>((_, reject) =>
+    limit.signal.addEventListener("abort", () => reject(new Error("aborted")))
+  );
+  const timer = setTimeout(abort, 15_000);
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
   try {
-    return await Promise.race([task(own.signal), stopped]);
+    return await Promise.race([aborted, task(limit.signal)]);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", stop);
+    signal?.removeEventListener("abort", abort);
   }
 }
