@@ -1,4 +1,4 @@
-import type { ErrorBody, SyncStatus } from "../client/types.ts";
+import type { ErrorBody, SyncStatus } from "../client/types";
 
 /** Asks for the status of the agency of the user with this access token. `key` is the publishable key. */
 export async function syncStatus(url: string, key: string, accessToken: string): Promise<SyncStatus> {

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "react";
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { watchUserId } from "../client/access_token";
-import type { ActiveJob, RecentJob } from "../client/types.ts";
+import type { ActiveJob, RecentJob } from "../client/types";
 import type { JobEstimate } from "../client/watch_sync_status";
 import { useSyncStatus } from "../react/use_sync_status";
 

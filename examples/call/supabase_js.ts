@@ -1,5 +1,5 @@
 import { FunctionsHttpError, type SupabaseClient } from "@supabase/supabase-js";
-import type { ErrorBody, SyncStatus } from "../client/types.ts";
+import type { ErrorBody, SyncStatus } from "../client/types";
 
 /** Asks for the status of the signed-in user's agency. GET must be named: POST is the default. */
 export async function syncStatus(supabase: SupabaseClient): Promise<SyncStatus> {

@@ -3,7 +3,7 @@
 import { useCallback } from "react";
 import { skipToken, useQuery, useQueryClient } from "@tanstack/react-query";
 import { accessTokenFrom, forgetSession, type SupabaseAuth } from "../client/access_token";
-import type { SyncStatus } from "../client/types.ts";
+import type { SyncStatus } from "../client/types";
 import { type JobEstimate, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status";
 
 type Options = { url: string; auth: SupabaseAuth; userId: string | null | undefined };

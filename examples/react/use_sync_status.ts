@@ -7,7 +7,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "react";
 import { accessTokenFrom, forgetSession, type SupabaseAuth } from "../client/access_token";
-import type { SyncStatus } from "../client/types.ts";
+import type { SyncStatus } from "../client/types";
 import {
   type JobEstimate,
   type SyncStatusProblem,

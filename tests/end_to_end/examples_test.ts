@@ -17,10 +17,9 @@ Deno.test.afterAll(() => project.stop());
 
 const people = await project.addScene();
 
+const auth = { persistSession: false, autoRefreshToken: false };
 async function signedInAs({ email }: { email: string }) {
-  const supabase = createClient(project.url, project.publishableKey, {
-    auth: { persistSession: false, autoRefreshToken: false },
-  });
+  const supabase = createClient(project.url, project.publishableKey, { auth });
   await supabase.auth.signInWithPassword({ email, password: project.password });
   return supabase;
 }
@@ -40,37 +39,36 @@ test("supabase_js.ts and fetch.ts give the status, and the stable code of an err
 
 test("neither takes a gateway's page for a status, nor hides what the gateway answered", async () => {
   let status = 200;
-  const headers = { "Content-Type": "text/html" };
-  const page = () => new Response("<!doctype html>", { status, headers });
+  const page = () => new Response("<!doctype html>", { status });
   await using gateway = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, page);
   const url = `http://127.0.0.1:${gateway.addr.port}`;
-  const supabase = createClient(url, "key", { auth: { persistSession: false, autoRefreshToken: false } });
-  const message = "HTTP 200 without a status";
-  await assert.rejects(bySupabaseJs.syncStatus(supabase), { message });
-  await assert.rejects(byFetch.syncStatus(url, "key", "token"), { message });
+  const ask = () => bySupabaseJs.syncStatus(createClient(url, "key", { auth }));
+  const askByFetch = () => byFetch.syncStatus(url, "key", "token");
+  for (const each of [ask, askByFetch]) await assert.rejects(each, { message: "HTTP 200 without a status" });
   status = 504;
-  await assert.rejects(bySupabaseJs.syncStatus(supabase), { name: "FunctionsHttpError" });
-  await assert.rejects(byFetch.syncStatus(url, "key", "token"), { message: "HTTP 504 without a status" });
+  await assert.rejects(ask, { name: "FunctionsHttpError" });
+  await assert.rejects(askByFetch, { message: "HTTP 504 without a status" });
 });
 
 test("supabase_js.ts passes on Auth's error in an outage, and does not call it unauthorized", async () => {
   const { data: { session } } = await fresh.auth.getSession();
   const expired = JSON.stringify({ ...session, expires_at: 1 });
   const storage = { getItem: () => expired, setItem: () => {}, removeItem: () => {} };
-  const supabase = createClient(project.url, project.publishableKey, {
+  const fetch = () => Promise.resolve(new Response("{}", { status: 429 }));
+  const supabase = createClient(project.url, "key", {
     auth: { autoRefreshToken: false, storage },
-    global: { fetch: () => Promise.resolve(new Response("{}", { status: 429 })) },
+    global: { fetch },
   });
   await assert.rejects(bySupabaseJs.syncStatus(supabase), { name: "AuthApiError", status: 429 });
 });
 
 test("watch.ts reports the status and a problem", async () => {
   const controller = new AbortController();
+  const { signal } = controller;
   const outcomeOf = (supabase: typeof fresh, userId: string) =>
-    new Promise((resolve) => {
-      const { signal } = controller;
-      watch(supabase, project.url, userId, { onStatus: resolve, onError: resolve, signal });
-    });
+    new Promise((resolve) =>
+      watch(supabase, project.url, userId, { onStatus: resolve, onError: resolve, signal })
+    );
   assert.deepEqual(await outcomeOf(fresh, people.fresh.id), NEVER);
   assert.deepEqual(await outcomeOf(nobody, people.nobody.id), { kind: "forbidden" });
   controller.abort();
@@ -79,12 +77,9 @@ test("watch.ts reports the status and a problem", async () => {
 if (Deno.build.os === "windows") reportSkipped("curl.sh", "Windows has no sh");
 else {
   test("curl.sh prints the status and its headers", async () => {
-    const env = {
-      ...Deno.env.toObject(),
-      SUPABASE_URL: project.url,
-      PUBLISHABLE_KEY: project.publishableKey,
-      ACCESS_TOKEN: await project.signIn(people.fresh),
-    };
+    const { url: SUPABASE_URL, publishableKey: PUBLISHABLE_KEY } = project;
+    const ACCESS_TOKEN = await project.signIn(people.fresh);
+    const env = { ...Deno.env.toObject(), SUPABASE_URL, PUBLISHABLE_KEY, ACCESS_TOKEN };
     const script = pathOf("../../examples/call/curl.sh", import.meta.url);
     const { stdout } = await promisify(execFile)("sh", [script], { env });
     assert.match(stdout, /^HTTP\/1\.1 200 OK/);
