@@ -21,25 +21,23 @@ type Props = UseSyncStatusOptions & { who: string; useSeen: typeof useSyncStatus
 
 function Page() {
   const [[what, who = "", query = "", project], setShown] = useState<string[]>([]);
-  const show = async (shown: string[]) => {
+  const show = (shown: string[]) => {
     const [, id, , project = "project-ref"] = shown;
     const expires_at = id === "expired" ? 1 : 1e10;
     const session = { access_token: project, refresh_token: "r", expires_at, user: { id } };
     if (id) localStorage.setItem(`sb-${project}-auth-token`, JSON.stringify(session));
-    // As supabase-js reports it, after an answer: there React paints before it runs effects.
-    await fetch("/");
     setShown(shown);
   };
   const url = `/functions/v1/get-sync-status${query}`;
   const { auth } = project === "other" ? other : supabase;
-  const options = { who, url, auth, userId: userIds[who] };
+  const seen = { who, url, auth, userId: userIds[who] };
   const start = () => fetch("/imports", { method: "POST" });
   return (
     <>
-      <input onChange={(event) => void show(event.target.value.split(" "))} />
-      {what === "hook" && <Seen useSeen={useSyncStatus} {...options} />}
+      <input onChange={(event) => show(event.target.value.split(" "))} />
+      {what === "hook" && <Seen useSeen={useSyncStatus} {...seen} />}
       {what === "query" &&
-        [1, 2].map((each) => <Seen key={each} useSeen={useSyncStatusQuery} {...options} />)}
+        [1, 2].map((key) => <Seen key={key} useSeen={useSyncStatusQuery} {...seen} />)}
       {what === "example" && <Import key={who} {...{ supabase, url, start }} />}
     </>
   );
@@ -48,13 +46,11 @@ function Page() {
 /** A button that polls, and says what is seen; each render says it to the console. */
 function Seen({ who, useSeen, ...options }: Props) {
   const { status, estimate, problem, pollNow } = useSeen(options);
-  const [firstPollNow] = useState(() => pollNow);
+  const [first] = useState(() => pollNow);
   const job = status?.active ? `${status.job.progress_percent} %, ${estimate?.callsPerSecond}/s` : "idle";
   const text = `${who}: ${status ? job : "no status"}, ${problem?.kind ?? "no problem"}`;
   console.log(text);
-  return (
-    <button type="button" onClick={pollNow}>{text}{pollNow !== firstPollNow && ", another pollNow"}</button>
-  );
+  return <button type="button" onClick={pollNow}>{pollNow === first ? text : "another pollNow"}</button>;
 }
 
 const page = (
