@@ -28,12 +28,10 @@ export function useSyncStatusQuery({ url, auth, userId }: Options) {
           onStatus: (status, estimate) =>
             cache.setQueryData<Seen>(queryKey, { status, estimate, problem: null }),
           onError(problem) {
-            if (problem.kind === "unreachable") {
-              // The last status still stands.
-              return cache.setQueryData<Seen>(queryKey, (seen = NOTHING) => ({ ...seen, problem }));
-            }
             if (problem.kind === "signed_out") void forgetSession(auth, userId);
-            resolve({ ...NOTHING, problem });
+            if (problem.kind !== "unreachable") resolve({ ...NOTHING, problem });
+            // In an outage the last status still stands.
+            else cache.setQueryData<Seen>(queryKey, (seen = NOTHING) => ({ ...seen, problem }));
           },
         })
       ),

@@ -21,13 +21,13 @@ export interface UseSyncStatusOptions {
   url: string;
   /** `supabase.auth` of a client that was made with `keepSession`. */
   auth: SupabaseAuth;
-  /** Whose status: what `watchUserId` says. While it is null or undefined, nothing is polled. */
+  /** What `watchUserId` says. While it is null or undefined, nothing is polled. */
   userId: string | null | undefined;
 }
 
-/** What is known of the job of one user. */
+/** What is known of one user's job. */
 interface Seen {
-  /** The last status; null until there is one, and once the session is over or the user has no agency. */
+  /** The last status; null until there is one, and after the end of the watch. */
   status: SyncStatus | null;
   /** What the active job's numbers say of its future; null while no job is active. */
   estimate: JobEstimate | null;
@@ -37,7 +37,7 @@ interface Seen {
 
 /** What {@link useSyncStatus} gives. */
 export interface SyncStatusView extends Seen {
-  /** `pollNow` of the watch, or a new watch if the last one has ended by itself; always the same function. */
+  /** `pollNow` of the watch, or a new watch if that has ended; always the same function. */
   pollNow: SyncStatusWatch["pollNow"];
 }
 
@@ -49,8 +49,7 @@ const NOTHING: Seen = { status: null, estimate: null, problem: null };
  * A watch ends by itself with `forbidden`, or with `signed_out`, which also removes the session. The next begins
  * when `userId` changes, by `pollNow`, or when the component is mounted anew.
  *
- * Each call is a watch of its own. Components that show the same status share one: call the hook once above
- * them, and hand down what it gives by a context.
+ * Each call is a watch of its own. To share one, call the hook once and hand down what it gives by a context.
  */
 export function useSyncStatus({ url, auth, userId }: UseSyncStatusOptions): SyncStatusView {
   const [attempt, setAttempt] = useState(1);
@@ -66,9 +65,10 @@ export function useSyncStatus({ url, auth, userId }: UseSyncStatusOptions): Sync
       signal: controller.signal,
       onStatus: (status, estimate) => setSeen({ status, estimate, problem: null, userId }),
       onError(problem) {
-        const goesOn = problem.kind === "unreachable";
-        setSeen((seen) => ({ ...(goesOn ? seen : NOTHING), problem, userId }));
-        if (!goesOn) watch.current = null;
+        // In an outage the last status still stands; any other problem is the end of the watch.
+        const isOver = problem.kind !== "unreachable";
+        if (isOver) watch.current = null;
+        setSeen((seen) => ({ ...(isOver ? NOTHING : seen), problem, userId }));
         if (problem.kind === "signed_out") void forgetSession(auth, userId);
       },
     });

@@ -14,7 +14,6 @@ import { startProject } from "../support/project.ts";
 
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());
-
 const people = await project.addScene();
 
 const auth = { persistSession: false, autoRefreshToken: false };
@@ -25,7 +24,6 @@ async function signedInAs({ email }: { email: string }) {
 }
 const fresh = await signedInAs(people.fresh);
 const nobody = await signedInAs(people.nobody);
-
 const NEVER: SyncStatus = { active: false, recent_job: null };
 
 test("supabase_js.ts and fetch.ts give the status, and the stable code of an error", async () => {
@@ -63,15 +61,14 @@ test("supabase_js.ts passes on Auth's error in an outage, and does not call it u
 });
 
 test("watch.ts reports the status and a problem", async () => {
-  const controller = new AbortController();
-  const { signal } = controller;
+  const end = new AbortController();
   const outcomeOf = (supabase: typeof fresh, userId: string) =>
     new Promise((resolve) =>
-      watch(supabase, project.url, userId, { onStatus: resolve, onError: resolve, signal })
+      watch(supabase, project.url, userId, { onStatus: resolve, onError: resolve, signal: end.signal })
     );
   assert.deepEqual(await outcomeOf(fresh, people.fresh.id), NEVER);
   assert.deepEqual(await outcomeOf(nobody, people.nobody.id), { kind: "forbidden" });
-  controller.abort();
+  end.abort();
 });
 
 if (Deno.build.os === "windows") reportSkipped("curl.sh", "Windows has no sh");

@@ -1,6 +1,6 @@
 /**
  * What is copied for React, on a page, under StrictMode. A test writes what is shown, and to whom: "hook ann", or
- * "hook ann ?query other" for another address and another client of supabase-js.
+ * "hook ann ?query Bearer other" for another address and another client of supabase-js.
  */
 
 /// <reference lib="dom" />
@@ -16,13 +16,14 @@ import { useSyncStatus, type UseSyncStatusOptions } from "../../examples/react/u
 
 const supabase = createClient("https://project-ref.supabase.co", "key", { global: { fetch: keepSession() } });
 const other = createClient("https://other.supabase.co", "key");
+const start = () => fetch("/imports", { method: "POST" });
 const userIds: Record<string, string | null> = { ann: "ann", bob: "bob", nobody: null };
 type Props = UseSyncStatusOptions & { who: string; useSeen: typeof useSyncStatus };
 
 function Page() {
-  const [[what, who = "", query = "", project], setShown] = useState<string[]>([]);
+  const [[what, who = "", query = "", , project], setShown] = useState<string[]>([]);
   const show = (shown: string[]) => {
-    const [, id, , project = "project-ref"] = shown;
+    const [, id, , , project = "project-ref"] = shown;
     const expires_at = id === "expired" ? 1 : 1e10;
     const session = { access_token: project, refresh_token: "r", expires_at, user: { id } };
     if (id) localStorage.setItem(`sb-${project}-auth-token`, JSON.stringify(session));
@@ -31,13 +32,11 @@ function Page() {
   const url = `/functions/v1/get-sync-status${query}`;
   const { auth } = project === "other" ? other : supabase;
   const seen = { who, url, auth, userId: userIds[who] };
-  const start = () => fetch("/imports", { method: "POST" });
   return (
     <>
       <input onChange={(event) => show(event.target.value.split(" "))} />
       {what === "hook" && <Seen useSeen={useSyncStatus} {...seen} />}
-      {what === "query" &&
-        [1, 2].map((key) => <Seen key={key} useSeen={useSyncStatusQuery} {...seen} />)}
+      {what === "query" && [1, 2].map((key) => <Seen key={key} useSeen={useSyncStatusQuery} {...seen} />)}
       {what === "example" && <Import key={who} {...{ supabase, url, start }} />}
     </>
   );
