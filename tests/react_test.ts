@@ -74,7 +74,6 @@ if (browser) {
       await tab.evaluate("fetch('/').then((response) => response.text())");
     }
   };
-  /** What is shown some seconds after the answer to polls has changed. */
   const showsAfter = async (seconds: number, next: Answer, ...texts: string[]) => {
     answer = next;
     await pass(seconds);
@@ -87,7 +86,7 @@ if (browser) {
   };
 
   for (const what of ["hook", "query"]) {
-    test(`${what}: after the end of a watch, somebody signs in or asks`, async () => {
+    test(`${what}: keeps the status in an outage; after an end polls only if somebody signs in or asks`, async () => {
       const button = tab.getByRole("button");
       await show(`${what} ann`);
       await shows("ann: 50 %, 2.5/s, no problem");
