@@ -177,16 +177,16 @@ for (
     happens(watch);
     await watch.pass(400);
     const [first = 0, second = 0] = watch.polls.slice(length);
-    assert.deepEqual([last - before, second - first].map(Math.round), [300, 30]);
+    assert.deepEqual([last - before, second - first].map(Math.round), [299, 30]);
   });
 }
 
-watching("makes each wait longer or shorter by chance", [idle, idle, failed], async (watch) => {
-  for (const [chance, wait] of [[0, 30], [1, 24], [0, 60]] as const) {
+watching("makes each wait longer or shorter by chance", [active(), active(), idle, failed], async (watch) => {
+  for (const [chance, wait] of [[1, 2], [0, 2.4], [1, 25.5], [0, 60]] as const) {
     watch.chance = chance;
     await watch.pass(wait);
   }
-  assert.deepEqual([watch.polls, watch.retries], [[0, 30, 54, 114], [60, 30]]);
+  assert.deepEqual([watch.polls, watch.retries], [[0, 2, 4.4, 29.9, 89.9], [60, 30]]);
 });
 
 watching("does not poll in a hidden tab, and polls at once when it is shown", [idle], async (watch) => {
@@ -221,6 +221,7 @@ for (
     "a captive portal's JSON": json({ login: true }),
     "an active status without a job": json({ active: true }),
     "an idle status without a job": json({ active: false }),
+    "a status that is neither": json({ active: "yes", job, recent_job: null }),
     "a status in a 502": json(IDLE, 502),
     "no answer within 15 s": never,
   })
@@ -234,9 +235,11 @@ for (
   }, unlessRefused);
 }
 
-watching("waits longer after each failure", [active(), failed], async (watch) => {
-  await watch.pass(2 + 6 + 24 + 45);
-  assert.deepEqual(watch.retries, [6, 24, 45, 45]);
+watching("waits longer after each failure, until pollNow", [active(), active(), failed], async (watch) => {
+  await watch.pass(4 + 6 + 24 + 45);
+  watch.pollNow();
+  await watch.pass(2);
+  assert.deepEqual(watch.retries, [6, 24, 45, 45, 6]);
 });
 
 const outOfReach = () => Promise.reject(new TypeError("Auth is out of reach"));
@@ -351,3 +354,11 @@ for (
     assert.deepEqual(estimate, { callsPerSecond, secondsRemaining, stalled });
   });
 }
+
+testOnFakeClock("watchSyncStatus ends at once if its signal is aborted", START, async () => {
+  const controller = new AbortController();
+  controller.abort();
+  const { signal } = controller;
+  const fail = () => assert.fail();
+  await watchSyncStatus({ url: "", getAccessToken: fail, signal, onStatus: fail, onError: fail }).ended;
+});
