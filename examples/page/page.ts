@@ -1,6 +1,6 @@
 /**
  * Signs a demo user in, watches the import of the user's agency, and shows it in index.html: in British English,
- * whatever the browser's language. A button that must wait is `aria-disabled`: so it keeps the focus.
+ * whatever the browser's language. No button is ever disabled: one that must wait says so and keeps the focus.
  */
 
 /// <reference lib="dom" />
@@ -27,9 +27,6 @@ function show(id: string, shown = true, focus = "heading"): void {
   if (!shown && part(id).contains(document.activeElement)) part(focus).focus();
   part(id).hidden = !shown;
 }
-
-const setBusy = (id: string, busy: boolean) => part(id).ariaDisabled = String(busy);
-const isBusy = (id: string) => part(id).ariaDisabled === "true";
 
 /** Sets the title of the card, and announces it with what else is news. */
 function setTitle(title: string, more = ""): void {
@@ -75,44 +72,44 @@ function showUser(userId: string): void {
   watch = new AbortController();
   const { signal } = watch;
   /** Whether the request for an import is under way: until it is answered no status says anything of it. */
-  let starting = false;
+  let isStarting = false;
   const { pollNow } = watchSyncStatus({
     url: `${config.url}/functions/v1/get-sync-status`,
     getAccessToken: accessTokenFrom(supabase.auth, userId),
     signal,
     onStatus(status, estimate) {
-      if (!starting) showStatus(status, estimate);
+      if (!isStarting) showStatus(status, estimate);
     },
     onError: (problem) => showProblem(problem, userId),
   });
 
   // A product asks its own back end for this; here the server of the page is one.
   part("start").onclick = async () => {
-    if (isBusy("start")) return;
-    starting = true;
-    setBusy("start", true);
+    if (isStarting) return;
+    isStarting = true;
     set("request", "Starting the import …");
     const { data: { session } } = await supabase.auth.getSession();
     const headers = { Authorization: `Bearer ${session?.access_token}` };
     const answer = await fetch("imports", { method: "POST", headers, signal }).catch(() => undefined);
     if (signal.aborted) return;
-    starting = false;
+    isStarting = false;
     // 409: somebody else of the agency was quicker, and the next status shows that import.
-    if (answer?.ok || answer?.status === 409) return pollNow();
-    setBusy("start", false);
-    set("request", "The import could not be started. Please try again.");
+    const isThere = answer?.ok || answer?.status === 409;
+    set("request", isThere ? "" : "The import could not be started. Please try again.");
+    pollNow();
   };
 }
 
+let isSigningIn = false;
 part("sign-in").onsubmit = async (event) => {
   event.preventDefault();
-  // One sign-in at a time: the answer to an earlier one must not replace the session of a later one.
-  if (isBusy("submit")) return;
-  setBusy("submit", true);
+  // One at a time: the answer to an earlier sign-in must not replace the session of a later one.
+  if (isSigningIn) return;
+  isSigningIn = true;
   set("message", "Signing in …");
   const email = choice.value;
   const { data } = await supabase.auth.signInWithPassword({ email, password: config.password });
-  setBusy("submit", false);
+  isSigningIn = false;
   if (data.user) return showUser(data.user.id);
   set("message", `${email} could not sign in. Please try again.`);
 };
@@ -145,8 +142,6 @@ const ENDS = {
 
 function showStatus(status: SyncStatus, estimate: JobEstimate | null): void {
   show("start", !status.active);
-  if (status.active || isBusy("start")) set("request", "");
-  setBusy("start", false);
   if (status.active) return showActive(status.job, estimate);
   set("notice", "");
   const job = status.recent_job;
@@ -155,7 +150,7 @@ function showStatus(status: SyncStatus, estimate: JobEstimate | null): void {
   setTitle(ENDS[job.status].title);
   set("sign", ENDS[job.status].sign);
   part("sign").className = job.status;
-  showJob(job, `Processed ${processed(job)}`, null, `Requested ${dateTime(job.created_at)}.`);
+  showJob(job, null, `Requested ${dateTime(job.created_at)}.`);
 }
 
 function showActive(job: ActiveJob, estimate: JobEstimate | null): void {
@@ -163,6 +158,7 @@ function showActive(job: ActiveJob, estimate: JobEstimate | null): void {
   const percent = job.progress_percent === null ? null : Math.min(99, job.progress_percent);
   // Each tenth is news to a screen reader; each call would be noise.
   const news = percent === null ? "" : `: ${Math.floor(percent / 10) * 10}% done`;
+  set("request", "");
   setTitle(job.status === "pending" ? "The import is about to start" : "The import is running", news);
 
   const lastActive = job.last_activity_at ?? job.started_at;
@@ -171,20 +167,17 @@ function showActive(job: ActiveJob, estimate: JobEstimate | null): void {
 
   const started = job.started_at ? `Started ${dateTime(job.started_at)}.` : "";
   const left = estimate?.secondsRemaining ? `${duration(estimate.secondsRemaining)} left.` : "";
-  showJob(job, progressOf(job, percent), percent, `${started} ${left}`);
-}
-
-function progressOf(job: ActiveJob, percent: number | null): string {
-  if (percent !== null) return `${percent}% done: ${processed(job)}`;
-  if (job.status === "pending") return "Waiting for its turn";
-  return `Processed ${processed(job)}; the total is being counted`;
+  showJob(job, percent, `${started} ${left}`);
 }
 
 /** Shows what each job says. Without a percentage there is no bar: it would move, and seem to know something. */
-function showJob(job: ActiveJob | RecentJob, done: string, percent: number | null, facts: string): void {
+function showJob(job: ActiveJob | RecentJob, percent: number | null, facts: string): void {
+  const { processed_calls: processed, total_calls: total } = job;
   show("job");
   set("period", `Calls from ${date(job.date_from)} to ${date(job.date_to)}`);
-  set("done", done);
+  const about = total !== null && processed > total ? "about " : "";
+  const ofTotal = total === null ? "" : ` of ${about}${whole(total)}`;
+  set("done", `${percent === null ? "Processed" : `${percent}% done:`} ${whole(processed)}${ofTotal} calls`);
   show("bar", percent !== null);
   part("bar").setAttribute("value", String(percent ?? 0));
   set("imported", whole(job.imported_calls));
@@ -193,22 +186,14 @@ function showJob(job: ActiveJob | RecentJob, done: string, percent: number | nul
   set("facts", facts);
 }
 
-function showProblem(problem: SyncStatusProblem, userId: string): void {
-  switch (problem.kind) {
-    case "unreachable":
-      return set("notice", "The service is unreachable. Trying again …");
-    case "forbidden":
-      clear();
-      return setTitle("Your user belongs to no agency");
-    case "signed_out":
-      showSignIn("Your session is over. Please sign in again.");
-      forgetSession(supabase.auth, userId).catch(reportError);
+function showProblem({ kind }: SyncStatusProblem, userId: string): void {
+  if (kind === "unreachable") return set("notice", "The service is unreachable. Trying again …");
+  if (kind === "signed_out") {
+    showSignIn("Your session is over. Please sign in again.");
+    return void forgetSession(supabase.auth, userId).catch(reportError);
   }
-}
-
-function processed({ processed_calls: done, total_calls: total }: ActiveJob | RecentJob): string {
-  if (total === null) return `${whole(done)} calls`;
-  return `${whole(done)} of ${done > total ? "about " : ""}${whole(total)} calls`;
+  clear();
+  setTitle("Your user belongs to no agency");
 }
 
 // The period is whole days in UTC; in local time its end could fall on another day.
