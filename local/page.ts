@@ -9,23 +9,19 @@ export const DEMO_USERS = [
   { email: "nobody@example.com", sees: "403: the user belongs to no agency" },
 ];
 
-type Project = Pick<Stack, "url" | "sql">;
-
 /** Requests an import for the agency of the user whose Bearer token came; gives the HTTP status for the page. */
-async function requestImport({ url, sql }: Project, authorization: string): Promise<number> {
-  const user = await fetch(`${url}/auth/v1/user`, { headers: { apikey: PUBLISHABLE_KEY, authorization } });
+async function requestImport(project: Pick<Stack, "url" | "sql">, authorization: string): Promise<number> {
+  const headers = { apikey: PUBLISHABLE_KEY, authorization };
+  const user = await fetch(`${project.url}/auth/v1/user`, { headers });
   if (!user.ok) return 401;
   const { id } = await user.json();
-  const inserted = await sql(
-    `insert into public.historical_sync_jobs (agency_id, date_from, date_to)
-     select agency_id, '2025-01-01T00:00:00Z', '2025-03-01T00:00:00Z'
-     from   public.users
-     where  id = $1
-     and    agency_id is not null
-     on conflict do nothing
-     returning id`,
-    [id],
-  );
+  const insert = `
+    insert into public.historical_sync_jobs (agency_id, date_from, date_to)
+    select agency_id, '2025-01-01T00:00:00Z', '2025-03-01T00:00:00Z' from public.users
+    where id = $1 and agency_id is not null
+    on conflict do nothing
+    returning id`;
+  const inserted = await project.sql(insert, [id]);
   return inserted.length > 0 ? 201 : 409;
 }
 
@@ -36,7 +32,7 @@ async function requestImport({ url, sql }: Project, authorization: string): Prom
  * @param port the port on 127.0.0.1; 0 for a free one
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
-export async function startPage(project: Project, port = 0) {
+export async function startPage(project: Pick<Stack, "url" | "sql">, port = 0) {
   const html = await Deno.readTextFile(pathOf("../examples/page/index.html", import.meta.url));
   const entry = pathOf("../examples/page/page.ts", import.meta.url);
   const script = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entry]);

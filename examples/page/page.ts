@@ -23,7 +23,7 @@ function set(id: string, text: string): void {
 }
 
 /** Shows an element or hides it; the focus inside of what is hidden moves to another. */
-function show(id: string, shown = true, focus = "heading"): void {
+function show(id: string, shown = true, focus = "card"): void {
   if (!shown && part(id).contains(document.activeElement)) part(focus).focus();
   part(id).hidden = !shown;
 }
@@ -123,10 +123,7 @@ part("sign-out").onclick = () => {
 // supabase-js tries for half a minute before it reports an outage.
 const outage = setTimeout(() => set("message", "The service is slow or unreachable. Trying again …"), 2_000);
 
-supabase.auth.onAuthStateChange((_event, session) => {
-  if (session) set("email", session.user.email ?? "");
-});
-
+supabase.auth.onAuthStateChange((_event, session) => set("email", session?.user.email ?? ""));
 watchUserId(supabase.auth, (userId) => {
   clearTimeout(outage);
   if (userId) showUser(userId);
@@ -134,11 +131,7 @@ watchUserId(supabase.auth, (userId) => {
   if (!userId && part("sign-in").hidden) showSignIn(shownId ? "You are signed out." : "Please sign in.");
 });
 
-const ENDS = {
-  completed: { sign: "✓", title: "The last import is complete" },
-  failed: { sign: "✕", title: "The last import failed" },
-  cancelled: { sign: "–", title: "The last import was cancelled" },
-};
+const SIGNS = { completed: "✓", failed: "✕", cancelled: "–" };
 
 function showStatus(status: SyncStatus, estimate: JobEstimate | null): void {
   show("start", !status.active);
@@ -147,8 +140,8 @@ function showStatus(status: SyncStatus, estimate: JobEstimate | null): void {
   const job = status.recent_job;
   show("job", job !== null);
   if (!job) return setTitle("Nothing has been imported yet");
-  setTitle(ENDS[job.status].title);
-  set("sign", ENDS[job.status].sign);
+  setTitle(`Last import: ${job.status}`);
+  set("sign", SIGNS[job.status]);
   part("sign").className = job.status;
   showJob(job, null, `Requested ${dateTime(job.created_at)}.`);
 }
