@@ -86,15 +86,12 @@ function importing(jobMs: number): () => { active: boolean } {
 /** Runs a scenario; the same one gives the same outcome each time. */
 export async function simulate({ pages, minutes, troubles, ...scenario }: Scenario): Promise<Outcome> {
   const { fetch } = globalThis;
-  const { any, timeout } = AbortSignal;
   const { random } = Math;
   const clock = FakeTimers.install({
     now: START,
     toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"],
   });
   Math.random = seededRandom(1);
-  // Every answer comes in time, and no page is closed: no signal here is ever aborted.
-  AbortSignal.any = AbortSignal.timeout = () => new AbortController().signal;
 
   const zeros = () => new Array<number>(minutes * 60 + 1).fill(0);
   const demand: Demand = { polls: zeros(), rest: zeros(), refreshes: zeros() };
@@ -123,7 +120,8 @@ export async function simulate({ pages, minutes, troubles, ...scenario }: Scenar
     const page = Number(headers.Authorization.replace("Bearer access ", ""));
     const body = trouble ? { error: "…", code: "internal_error" } : statuses[page]?.() ?? idle();
     if ("active" in body && !body.active) count("rest");
-    return after(ms, () => ({ status: trouble ? 500 : 200, json: () => Promise.resolve(body) }));
+    const answer = { status: trouble ? 500 : 200, headers: new Headers(), json: () => Promise.resolve(body) };
+    return after(ms, () => answer);
   };
   globalThis.fetch = poll as unknown as typeof fetch;
 
@@ -190,7 +188,6 @@ export async function simulate({ pages, minutes, troubles, ...scenario }: Scenar
   }
   clock.uninstall();
   Object.assign(Math, { random });
-  Object.assign(AbortSignal, { any, timeout });
   Object.assign(globalThis, { fetch });
   return outcome;
 }

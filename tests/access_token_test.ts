@@ -5,7 +5,7 @@ import type { Clock } from "@sinonjs/fake-timers";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { accessTokenFrom, forgetSession, keepSession, watchUserId } from "../examples/client/access_token.ts";
 import { watchSyncStatus } from "../examples/client/watch_sync_status.ts";
-import { testOnFakeClock } from "./support/fake_clock.ts";
+import { never, testOnFakeClock } from "./support/fake_clock.ts";
 
 const HOUR = 3_600;
 const REFRESH = "https://project.test/auth/v1/token?grant_type=refresh_token";
@@ -14,9 +14,6 @@ type Answer = (signal?: AbortSignal | null) => Response | Promise<Response>;
 const refuses = (status: number, code?: string): Answer => () =>
   Response.json({ code }, { status, headers: { "X-Supabase-Api-Version": "2024-01-01" } });
 const isDown = refuses(503);
-const never: Answer = (signal) =>
-  new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
-
 /** Auth, the function, and one browser. Tokens have a number. Time is in seconds. */
 class World {
   /** Answers in the place of Auth. */
@@ -266,7 +263,7 @@ for (const due of ["ann", null]) {
 }
 
 inWorld("keepSession ends a refresh with its caller's signal, or after 15 s", async (world) => {
-  const send = keepSession((_, init) => Promise.resolve(never(init?.signal)));
+  const send = keepSession((_, init) => never(init?.signal));
   for (const seconds of [1, 15]) {
     const controller = new AbortController();
     let isOver = false;

@@ -1,23 +1,21 @@
 /**
  * supabase-js through an outage of Auth, which is not the end of a session. Tried with @supabase/supabase-js
- * 2.119.1, and with an Auth server that gives error codes, as all do since 2024.
+ * 2.119.1; needs an Auth server that gives error codes, as all do since 2024.
  */
 
 import { inTime } from "./in_time";
 
-/** What is read of supabase-js's own type of this name. */
 interface Session {
   access_token: string;
   user: { id: string };
 }
 
-/** The same. */
 interface AuthResponse {
   data: { session: Session | null };
   error: { name: string; code?: string | undefined } | null;
 }
 
-/** What is needed of supabase-js's `supabase.auth`. */
+/** What is needed of `supabase.auth`. */
 export interface SupabaseAuth {
   getSession(): Promise<AuthResponse>;
   refreshSession(): Promise<AuthResponse>;
@@ -54,9 +52,8 @@ const SESSION_OVER = [
  * if the request fails. So an answer that is neither a session nor the end of one becomes a 503 or a failure,
  * and a refresh fails after 15 s. All other requests pass untouched.
  *
- * Nothing is repeated or held: supabase-js retries for up to 30 s by itself, and then rests for a minute.
- * Calls that need an expired session wait as long, `signOut()` too. By then the session may be another user's,
- * and `signOut()` ends that one.
+ * Nothing is repeated or held: supabase-js itself retries for up to 30 s, and then rests for a minute. Calls
+ * that need an expired session wait as long; a `signOut()` then ends the session of whoever is signed in.
  *
  * @param send what sends the requests; the global `fetch` unless another is given
  */
@@ -78,18 +75,15 @@ export function keepSession(send: typeof fetch = (...args) => fetch(...args)): t
 /**
  * Makes the `getAccessToken` of `watchSyncStatus` from a supabase-js client.
  *
+ * It gives the stored token, refreshed only if that is the refused one; null if the user's session is over. It
+ * rejects if that is not known: in an outage, or while another user's session is stored and none was refused.
+ *
  * @param auth `supabase.auth` of a client that was made with {@link keepSession}
  * @param userId whose token it is: in another tab somebody else may sign in
- * @returns a function that takes the token that was refused, if one was. It gives what supabase-js has stored,
- * refreshed only if that is the refused one; null if the user's session is over. It rejects if that is not
- * known: in an outage, and as long as another user's session is stored before this user's ever was
  */
-export function accessTokenFrom(
-  auth: SupabaseAuth,
-  userId: string,
-): (refused?: string) => Promise<string | null> {
+export function accessTokenFrom(auth: SupabaseAuth, userId: string) {
   let wasEmpty = false;
-  return async (refused) => {
+  return async (refused?: string): Promise<string | null> => {
     let answer = await auth.getSession();
     if (refused && answer.data.session?.access_token === refused) answer = await auth.refreshSession();
     const { name = "", code = "" } = answer.error ?? {};
@@ -102,16 +96,16 @@ export function accessTokenFrom(
     const isOwn = session?.user.id === userId;
     if (isOwn && session.access_token !== refused) return session.access_token;
     if (refused && (isOver || !isOwn)) return null;
-    // The event of a sign-in in another tab overtakes the storage. What is empty twice is so.
+    // The event of a sign-in in another tab may overtake the storage. Only what is empty twice is an end.
     if (!session && wasEmpty) return null;
     wasEmpty = !session;
-    throw new Error("It is not known yet whether the session is over.");
+    throw new Error("The session is not stored yet.");
   };
 }
 
 /**
- * Calls back with the id of the signed-in user, or null if nobody is signed in, once that is known and at each
- * change. In an outage that may take until its end.
+ * Calls back with the id of the signed-in user, or null if nobody is, once that is known and at each change. If
+ * the stored session has expired, it is not known before Auth answers.
  *
  * @returns what ends it
  */
@@ -136,7 +130,7 @@ export function watchUserId(auth: SupabaseAuth, callback: (userId: string | null
 
 /**
  * Removes the session of a user whose watch has ended with `signed_out`: supabase-js keeps one that was ended
- * elsewhere until its access token expires. Another user's session stays. Wait for it before the next sign-in.
+ * elsewhere until its access token expires. Another user's session stays.
  */
 export async function forgetSession(auth: SupabaseAuth, userId: string): Promise<void> {
   const { data: { session }, error } = await auth.getSession();

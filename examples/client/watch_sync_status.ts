@@ -1,6 +1,6 @@
 /**
  * A client of get-sync-status that polls no more than it has to: copy this folder into a front end. It depends
- * on nothing, and runs in browsers, in React Native, on Deno and on Node.js 20 or newer.
+ * on nothing, and runs in browsers, React Native, Deno and Node.js 20.
  */
 
 /// <reference lib="dom" />
@@ -15,8 +15,8 @@ export type SyncStatusProblem =
   /** The user belongs to no agency; the watch has ended. */
   | { kind: "forbidden" }
   /**
-   * The user's session is over, or another user's has taken its place; the watch has ended. Then call
-   * `forgetSession` of access_token.ts. `signOut` alone ends the session of whoever is signed in by now.
+   * The user's session is over, or another user's has taken its place; the watch has ended. Call
+   * `forgetSession` then; `signOut` would end the session of whoever is signed in by now.
    */
   | { kind: "signed_out" };
 
@@ -30,13 +30,13 @@ export interface JobEstimate {
   stalled: boolean;
 }
 
-/** What a watch needs. What a callback throws is an unhandled rejection; in a browser the watch goes on. */
+/** What a watch needs. What a callback throws is an unhandled rejection, after which the watch goes on. */
 export interface WatchSyncStatusOptions {
   /** The function's address, `https://<ref>.supabase.co/functions/v1/get-sync-status`. */
   url: string;
   /**
-   * Gives the access token, or null if the session is over; rejects if that is not known. `refused` is a token
-   * that must be replaced. With supabase-js: `accessTokenFrom(supabase.auth, userId)` of access_token.ts.
+   * Gives the access token, another one than `refused`, or null if the session is over; rejects if that is not
+   * known. With supabase-js: `accessTokenFrom(supabase.auth, userId)` of access_token.ts.
    */
   getAccessToken(refused?: string): Promise<string | null>;
   /** Ends the poll that is under way, and the watch. */
@@ -51,8 +51,8 @@ export interface SyncStatusWatch {
   /** Resolves when the watch has ended, at once after an abort; never rejects. */
   ended: Promise<void>;
   /**
-   * Asks for a poll now, for example after the user has started an import. Several calls make one poll. It
-   * starts at least 2 s after the last poll began, never during one; in a hidden tab, once the tab is shown.
+   * Asks for a poll, for example after the user has started an import. Several calls make one. It starts 2 s
+   * after the last poll began or later, never during one; in a hidden tab, once the tab is shown.
    */
   pollNow(): void;
 }
@@ -60,8 +60,8 @@ export interface SyncStatusWatch {
 const SECOND = 1_000;
 
 /**
- * The place to change how often open pages poll. A wait is a share of the time since something began, within
- * two bounds, and then longer or shorter by up to `spread`, by chance: pages must not poll all at once.
+ * Change here how often open pages poll. A wait is a share of the time since something began, within bounds, and
+ * then longer or shorter by up to `spread`, by chance: pages must not poll all at once.
  */
 const INTERVALS = {
   /** While a job is active, since its start. */
@@ -74,24 +74,18 @@ const INTERVALS = {
   noToken: { share: 0.1, shortest: 2 * SECOND, longest: 15 * SECOND, spread: 0 },
 };
 
-/** The longest wait after the network has returned. */
-const ONLINE = 4 * SECOND;
-
-/** The shortest time between two polls, whoever asks for them. */
-const HURRY = 2 * SECOND;
-
 function wait(kind: keyof typeof INTERVALS, elapsed: number): number {
   const { share, shortest, longest, spread } = INTERVALS[kind];
   const ms = Math.min(longest, Math.max(shortest, elapsed * share));
   return ms * (1 + spread * (2 * Math.random() - 1));
 }
 
-/** What a poll comes to; `at` is the server's time, in milliseconds since 1970. */
+/** What a poll comes to, and the server's time in milliseconds since 1970. */
 type Outcome =
   | { kind: "status"; status: SyncStatus; at: number }
   | { kind: "unauthorized" | "forbidden" | "signed_out" | "unreachable" };
 
-/** Asks once. A firewall or a gateway in the function's place sends its status or its body, not both. */
+/** Asks once. A firewall or a gateway in the function's place may send its status or its body, not both. */
 async function ask(url: string, token: string, signal: AbortSignal): Promise<Outcome> {
   const response = await fetch(url, { headers: { Authorization: `Bearer ${token}` }, signal });
   const { active, job, recent_job, error, code } = await response.json();
@@ -99,8 +93,8 @@ async function ask(url: string, token: string, signal: AbortSignal): Promise<Out
     // The machine's clock may be days off.
     const at = Date.parse(response.headers.get("Date") ?? "") || Date.now();
     if (active === true && job?.id) return { kind: "status", status: { active, job }, at };
-    const hasEnded = recent_job === null || recent_job?.id;
-    if (active === false && hasEnded) return { kind: "status", status: { active, recent_job }, at };
+    const isIdle = active === false && (recent_job === null || recent_job?.id);
+    if (isIdle) return { kind: "status", status: { active, recent_job }, at };
   }
   if (response.status === 401 && error && code === "unauthorized") return { kind: code };
   if (response.status === 403 && error && code === "forbidden") return { kind: code };
@@ -113,17 +107,15 @@ function estimate(job: ActiveJob, at: number): JobEstimate {
   const seconds = (lastActivityAt - startedAt) / SECOND;
   const callsPerSecond = seconds > 0 && job.processed_calls > 0 ? job.processed_calls / seconds : null;
   const stalled = job.status === "in_progress" && at - (lastActivityAt || startedAt) > 120 * SECOND;
-  if (callsPerSecond === null || job.total_calls === null || stalled) {
-    return { callsPerSecond, secondsRemaining: null, stalled };
-  }
-  const remaining = Math.max(0, job.total_calls - job.processed_calls);
-  return { callsPerSecond, secondsRemaining: remaining / callsPerSecond, stalled };
+  const isKnown = callsPerSecond !== null && job.total_calls !== null && !stalled;
+  // Totals may be estimates: more may have been processed.
+  const callsLeft = Math.max(0, (job.total_calls ?? 0) - job.processed_calls);
+  return { callsPerSecond, secondsRemaining: isKnown ? callsLeft / callsPerSecond : null, stalled };
 }
 
 /**
  * Polls until it is aborted, the session is over or the user has no agency: one poll at a time, at the
- * {@link INTERVALS}, and never in a hidden tab. When the tab is shown again or the network has returned, it
- * polls soon; if a poll is under way, after that one.
+ * {@link INTERVALS}, never in a hidden tab, and soon when the tab is shown again or the network has returned.
  *
  * The function judges a token, not the machine's clock: one that it accepts is sent until it is refused.
  */
@@ -134,8 +126,7 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
   let timer: ReturnType<typeof setTimeout> | undefined;
   let [polling, over] = [false, false];
   let token: string | null | undefined;
-  let refused: string | undefined;
-  let seen: string | undefined;
+  let [refused, seen]: (string | undefined)[] = [];
   let [leftAt, dueAt] = [-Infinity, Infinity];
   let [changedAt, succeededAt] = [now(), now()];
 
@@ -184,7 +175,7 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
     dueAt = Math.min(dueAt, now() + ms);
     clearTimeout(timer);
     if (polling || over || tab?.visibilityState === "hidden") return;
-    const left = Math.max(dueAt, leftAt + HURRY) - now();
+    const left = Math.max(dueAt, leftAt + 2 * SECOND) - now();
     if (left > 0) timer = setTimeout(poll, left);
     else void poll();
   }
@@ -195,7 +186,7 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
     pollWithin(ms);
   }
   const pollNow = () => pollAnew(0);
-  const onOnline = () => pollAnew(ONLINE * Math.random());
+  const onOnline = () => pollAnew(4 * SECOND * Math.random());
 
   let resolve = () => {};
   const ended = new Promise<void>((each) => resolve = each);
@@ -208,7 +199,7 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
     resolve();
   }
   signal.addEventListener("abort", end);
-  // Hiding the tab ends the wait, so that showing it polls. Only browsers have these events.
+  // Hiding the tab ends the wait, and showing it polls. Only browsers have these events.
   tab?.addEventListener("visibilitychange", pollNow);
   globalThis.addEventListener?.("online", onOnline);
   if (signal.aborted) end();

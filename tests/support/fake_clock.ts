@@ -26,6 +26,10 @@ const REACT_NATIVE = {
   removeEventListener: undefined,
 };
 
+/** An answer that never comes: it fails once the signal is aborted. */
+export const never = (signal?: AbortSignal | null): Promise<Response> =>
+  new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
+
 /** What the tests replace, and give back. */
 const { fetch, AbortController, AbortSignal, DOMException, addEventListener, removeEventListener } =
   globalThis;
