@@ -3,8 +3,6 @@
  * whatever the browser's language. No button is ever disabled: one that must wait says so and keeps the focus.
  */
 
-/// <reference lib="dom" />
-
 import { createClient } from "@supabase/supabase-js";
 import { accessTokenFrom, forgetSession, keepSession, watchUserId } from "../client/access_token.ts";
 import type { ActiveJob, RecentJob, SyncStatus } from "../client/types.ts";
