@@ -1,5 +1,3 @@
-/** Runs other programs (Deno, npm packages, the Supabase CLI), and has the versions that all files share. */
-
 import { execFile, type ExecFileOptions } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

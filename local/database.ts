@@ -1,16 +1,12 @@
-/**
- * The database of the local stack: PostgreSQL in WebAssembly (PGlite), or one
- * of its own on the server that DATABASE_URL names.
- */
-
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
 import { createPgliteConnection, type PgliteConnection } from "@supabase/lite/pglite";
 import { createPostgresConnection, type PostgresConnection } from "@supabase/lite/postgres";
 import postgres from "postgres";
 import { pathOf } from "./commands.ts";
-import { apply, project, seed } from "./platform.ts";
+import { apply, project, type Script, seed } from "./platform.ts";
 
-/** A database with the migrations and the seed. */
+/** A database with the migrations and the seed, in PGlite or on a server. */
 export interface Database {
   /** Its address, if it is on a server. */
   url?: string;
@@ -43,10 +39,8 @@ export function databaseServer(): string | undefined {
 }
 
 /**
- * Makes an empty database on a server.
+ * Makes an empty database on a server, which is named by its address for a superuser.
  *
- * @param server the address of the server, as a superuser
- * @returns the new database's address, and what drops it
  * @throws {Error} with one sentence if the server can't be used
  */
 export async function createDatabase(server: string): Promise<{ url: string; drop(): Promise<void> }> {
@@ -73,9 +67,9 @@ export async function createDatabase(server: string): Promise<{ url: string; dro
 }
 
 /** Makes a database, on the server that DATABASE_URL names or else embedded. */
-export async function startDatabase(): Promise<Database> {
+export function startDatabase(): Promise<Database> {
   const server = databaseServer();
-  return server ? await onServer(server) : await embedded();
+  return server ? onServer(server) : embedded();
 }
 
 /**
@@ -120,7 +114,8 @@ export function openDatabase(url: string): Database & { run(script: string): Pro
 }
 
 async function embedded(): Promise<Database> {
-  const connection = await connectionFromImage();
+  const scripts = [...await project(), await seed()];
+  const connection = await connectionFromImage(await imageFile(scripts), scripts);
   const inTurn = queue();
   return {
     connection: withOwnGrants(connection),
@@ -133,24 +128,33 @@ async function embedded(): Promise<Database> {
   };
 }
 
-/**
- * Starts PGlite with the migrations and the seed. An image of its data folder
- * is kept for as long as they and the packages stay as they are: a start from
- * one is several times as quick.
- */
-async function connectionFromImage(): Promise<PgliteConnection> {
-  const scripts = [...await project(), await seed()];
+/** Names the image that these scripts and the packages make. */
+async function imageFile(scripts: Script[]): Promise<string> {
   const packages = await Deno.readTextFile(new URL("../deno.lock", import.meta.url));
-  const made = createHash("sha256").update([packages, ...scripts.map(({ sql }) => sql)].join("\n"));
-  const folder = pathOf("../.cache/", import.meta.url);
-  const file = `${folder}${made.digest("hex")}.image`;
-  const image = await Deno.readFile(file).catch(() => undefined);
-  if (image) return await createPgliteConnection({ pgliteOptions: { loadDataDir: new Blob([image]) } });
+  const hash = createHash("sha256").update([packages, ...scripts.map(({ sql }) => sql)].join("\n"));
+  return pathOf(`../.cache/${hash.digest("hex")}.image`, import.meta.url);
+}
 
+/**
+ * Starts PGlite from an image of its data folder, several times as quick as
+ * from nothing. If there is none, or none that loads, it makes one.
+ *
+ * @param scripts what a database needs that starts from nothing
+ */
+export async function connectionFromImage(file: string, scripts: Script[]): Promise<PgliteConnection> {
+  try {
+    // Not PGlite's own gunzip: its error ends the process.
+    const unzipped = new Blob([await Deno.readFile(file)]).stream()
+      .pipeThrough(new DecompressionStream("gzip"));
+    const image = await new Response(unzipped).blob();
+    return await createPgliteConnection({ pgliteOptions: { loadDataDir: image } });
+  } catch {
+    // There is none, or it was cut off.
+  }
   const connection = await createPgliteConnection({});
   await apply(scripts, (sql) => connection.driver.exec(sql));
   try {
-    await Deno.mkdir(folder, { recursive: true });
+    await Deno.mkdir(dirname(file), { recursive: true });
     const unfinished = `${file}.${crypto.randomUUID()}`;
     await Deno.writeFile(unfinished, (await connection.driver.dumpDataDir("gzip")).stream());
     // Another process that looks for it finds a whole one or none.
@@ -161,10 +165,7 @@ async function connectionFromImage(): Promise<PgliteConnection> {
   return connection;
 }
 
-/**
- * Lets one task at a time run, in the order they came: all requests share one
- * session of PGlite, and their transactions would interleave.
- */
+/** Lets one task at a time run: requests share one session of PGlite, and their transactions would interleave. */
 function queue(): <T>(task: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (task) => {

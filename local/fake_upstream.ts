@@ -8,7 +8,6 @@ import type { AddressInfo } from "node:net";
 import { SignJWT } from "jose";
 import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
-import { startFunction } from "./function_process.ts";
 import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 
 export const USER = "b0000000-0000-4000-8000-000000000001";
@@ -34,11 +33,7 @@ export const PATHS: Record<string, Step> = {
 };
 
 /** A whole answer. */
-export interface Reply {
-  status: number;
-  body: string;
-  headers: Record<string, string>;
-}
+export type Reply = { status: number; body: string; headers: Record<string, string> };
 
 /** How one upstream request is answered: with a reply, or by what a reply cannot say. */
 export type Responder = Reply | ((response: ServerResponse, request: IncomingMessage) => void);
@@ -101,6 +96,9 @@ export const HEALTHY: Record<Step, Reply> = {
   "historical_sync_jobs": rows(RECENT_ROW),
 };
 
+/** A request that came; its step is undefined if the function asks nothing at that path. */
+type Asked = { step: Step | undefined; method: string; url: URL; headers: IncomingMessage["headers"] };
+
 /** Starts the fake on a free port of 127.0.0.1. */
 export async function startFakeUpstream() {
   // A long token fits into a header here as it does at the platform's gateway.
@@ -124,12 +122,7 @@ export async function startFakeUpstream() {
     /** How it is answered to one caller, by the token, if that differs. */
     callers: new Map<string, Partial<Record<Step, Responder>>>(),
     /** Everything that was asked, in order of arrival. */
-    requests: [] as {
-      step: Step | undefined;
-      method: string;
-      url: URL;
-      headers: IncomingMessage["headers"];
-    }[],
+    requests: [] as Asked[],
     /** Requests that the client gave up before they were answered. */
     abandoned: [] as Step[],
     /** Back to healthy, with these changes and nothing recorded. */
@@ -142,15 +135,4 @@ export async function startFakeUpstream() {
     },
   };
   return fake;
-}
-
-/** Starts the function on a fake upstream; both end with the tests of the file. */
-export async function startFunctionOnFake() {
-  const upstream = await startFakeUpstream();
-  const fn = await startFunction({ env: { SUPABASE_URL: upstream.url, SUPABASE_PUBLISHABLE_KEY: KEY } });
-  Deno.test.afterAll(async () => {
-    await fn.stop();
-    await upstream.stop();
-  });
-  return { upstream, fn };
 }

@@ -1,5 +1,3 @@
-/** The function as a process of its own, with only the permissions it needs. */
-
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { z } from "zod";

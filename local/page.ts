@@ -1,13 +1,5 @@
-/**
- * Serves the example page on a port of its own, so that its requests to the
- * API are cross-origin as they are in production. It is the page's back end as
- * well: it starts an import for whoever is signed in.
- */
-
 import { deno, pathOf } from "./commands.ts";
 import { DEMO_PASSWORD, PUBLISHABLE_KEY, type Stack } from "./stack.ts";
-
-const PAGE = new URL("../examples/page/", import.meta.url).href;
 
 /** The demo users of seed.sql, and what the endpoint answers each. */
 export const DEMO_USERS = [
@@ -17,53 +9,45 @@ export const DEMO_USERS = [
   { email: "nobody@example.com", sees: "403: the user belongs to no agency" },
 ];
 
-type Project = Pick<Stack, "url" | "sql">;
-
 /** Requests an import for the agency of the user whose Bearer token came; gives the HTTP status for the page. */
-async function startImport({ url, sql }: Project, authorization: string | null): Promise<number> {
-  const headers = { apikey: PUBLISHABLE_KEY, Authorization: authorization ?? "" };
-  const answer = await fetch(`${url}/auth/v1/user`, { headers });
-  if (!answer.ok) return 401;
-  const { id } = await answer.json();
-  const inserted = await sql(
-    `insert into public.historical_sync_jobs (agency_id, status, date_from, date_to)
-     select agency_id, 'pending', '2025-01-01T00:00:00Z', '2025-03-01T00:00:00Z'
-     from   public.users
-     where  id = $1
-     and    agency_id is not null
-     on conflict do nothing
-     returning id`,
-    [id],
-  );
+async function requestImport(project: Pick<Stack, "url" | "sql">, authorization: string): Promise<number> {
+  const headers = { apikey: PUBLISHABLE_KEY, authorization };
+  const user = await fetch(`${project.url}/auth/v1/user`, { headers });
+  if (!user.ok) return 401;
+  const { id } = await user.json();
+  const insert = `
+    insert into public.historical_sync_jobs (agency_id, date_from, date_to)
+    select agency_id, '2025-01-01T00:00:00Z', '2025-03-01T00:00:00Z' from public.users
+    where id = $1 and agency_id is not null
+    on conflict do nothing
+    returning id`;
+  const inserted = await project.sql(insert, [id]);
   return inserted.length > 0 ? 201 : 409;
 }
 
 /**
- * Bundles the page and serves it, with a stack that it talks to.
+ * Bundles the example page and serves it, with a stack that it talks to. The page has a port of its own, so that
+ * its requests are cross-origin as they are in production. Its server is its back end too: it requests imports.
  *
  * @param port the port on 127.0.0.1; 0 for a free one
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
-export async function startPage(project: Project, port = 0) {
-  const html = await Deno.readFile(pathOf("index.html", PAGE));
-  const bundle = ["bundle", "--quiet", "--minify", "--platform", "browser"];
-  const script = await deno([...bundle, pathOf("page.ts", PAGE)]);
-  const config = {
-    url: project.url,
-    publishableKey: PUBLISHABLE_KEY,
-    password: DEMO_PASSWORD,
-    users: DEMO_USERS.map(({ email }) => email),
-  };
+export async function startPage(project: Pick<Stack, "url" | "sql">, port = 0) {
+  const html = await Deno.readTextFile(pathOf("../examples/page/index.html", import.meta.url));
+  const entry = pathOf("../examples/page/page.ts", import.meta.url);
+  const script = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entry]);
+  const users = DEMO_USERS.map(({ email }) => email);
+  const config = { url: project.url, publishableKey: PUBLISHABLE_KEY, password: DEMO_PASSWORD, users };
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
-    if (pathname === "/") return new Response(new Blob([html], { type: "text/html" }));
-    if (pathname === "/page.js") return new Response(new Blob([script], { type: "text/javascript" }));
-    if (pathname === "/config.json") return Response.json(config);
-    if (pathname === "/imports" && request.method === "POST") {
-      const status = await startImport(project, request.headers.get("Authorization"));
-      return new Response(null, { status });
+    if (pathname === "/") return new Response(html, { headers: { "Content-Type": "text/html" } });
+    if (pathname === "/page.js") {
+      return new Response(script, { headers: { "Content-Type": "text/javascript" } });
     }
-    return new Response("no such path", { status: 404 });
+    if (pathname === "/config.json") return Response.json(config);
+    if (pathname !== "/imports") return new Response("no such path", { status: 404 });
+    const status = await requestImport(project, request.headers.get("Authorization") ?? "");
+    return new Response(null, { status });
   });
   return { url: `http://127.0.0.1:${server.addr.port}/`, stop: () => server.shutdown() };
 }

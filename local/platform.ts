@@ -1,17 +1,9 @@
-/**
- * The SQL that turns an empty PostgreSQL database into one of this project:
- * what Supabase provides, then the migrations, then the seed.
- */
-
 import { getAuthSchemaSql, SUPABASE_AUTH_HELPERS_SQL } from "@supabase/lite";
 
 const SUPABASE = new URL("../supabase/", import.meta.url);
 
 /** A piece of SQL, by the name that errors give it. */
-export interface Script {
-  name: string;
-  sql: string;
-}
+export type Script = { name: string; sql: string };
 
 async function read(base: string | URL, path: string, name = path): Promise<Script> {
   return { name, sql: await Deno.readTextFile(new URL(path, base)) };
@@ -33,8 +25,9 @@ export async function migrations(): Promise<Script[]> {
 }
 
 /** The demo agencies, users and jobs. */
-export function seed(): Promise<Script> {
-  return read(SUPABASE, "seed.sql");
+export async function seed(): Promise<Script> {
+  const files = await Promise.all(["seed.sql", "seed_jobs.sql"].map((path) => read(SUPABASE, path)));
+  return { name: "the seed", sql: files.map(({ sql }) => sql).join("\n") };
 }
 
 /** All that an empty database needs to be one of this project. */

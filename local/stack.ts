@@ -1,9 +1,3 @@
-/**
- * Supabase on one machine without Docker: Auth and REST by @supabase/lite on
- * PostgreSQL, and the function as a process of its own, behind one address with
- * the paths of a Supabase project.
- */
-
 import { App } from "@supabase/lite";
 import { pathOf } from "./commands.ts";
 import { type Database, databaseServer, startDatabase } from "./database.ts";
@@ -38,7 +32,9 @@ export interface Stack {
 }
 
 /**
- * Starts the stack: database, migrations, seed, Auth, REST and the function.
+ * Starts Supabase on this machine without Docker: PostgreSQL with the migrations
+ * and the seed, Auth and REST by @supabase/lite, and the function as a process of
+ * its own, behind one address with the paths of a Supabase project.
  *
  * @param options.database makes another database than {@link startDatabase}
  * @param options.entrypoint another function than this project's
@@ -66,8 +62,8 @@ export async function startStack(
   } = {},
 ): Promise<Stack> {
   let database: Database | undefined;
-  let running: Promise<FunctionProcess> | undefined;
   let rest: ((request: Request) => Promise<Response>) | undefined;
+  let running: Promise<FunctionProcess> | undefined;
   let watcher: Deno.FsWatcher | undefined;
 
   // Listen first: a taken port is the one thing that goes wrong, and it should show at once.
@@ -80,53 +76,53 @@ export async function startStack(
     return Response.json({ message: "no such path" }, { status: 404 });
   });
   const url = `http://127.0.0.1:${server.addr.port}`;
+  const env = {
+    SUPABASE_URL: url,
+    SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }),
+  };
 
-  const start = () =>
-    startFunction({
-      env: { SUPABASE_URL: url, SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }) },
-      entrypoint,
-      onLine: onFunctionLine,
-    });
-  const stop = async () => {
+  /** Ends the function. One that did not start has ended by itself. */
+  async function stopFunction(): Promise<void> {
+    const started = await running?.catch(() => undefined);
+    await started?.stop();
+  }
+  /** Starts the function anew. Whoever asks meanwhile waits for the new one. */
+  async function restart(): Promise<void> {
+    running = stopFunction().then(() => startFunction({ env, entrypoint, onLine: onFunctionLine }));
+    await running;
+  }
+  async function stop(): Promise<void> {
     watcher?.close();
-    await running?.then(({ stop }) => stop(), () => {});
+    await stopFunction();
     await server.shutdown();
     await database?.stop();
-  };
+  }
 
   try {
     const where = databaseServer() ? "on the server that DATABASE_URL names" : "in WebAssembly";
     say(`Starting PostgreSQL (${where}), with the migrations and the seed …`);
-    const { url: databaseUrl, connection, pollsInFlight, inTurn, query } = database = await makeDatabase();
+    database = await makeDatabase();
+    const { connection, inTurn, query } = database;
 
     say("Starting Auth and REST …");
-    const app = new App({
-      connection,
-      auth: {
-        enabled: true,
-        jwt_secret: JWT_SECRET,
-        publishable_key: PUBLISHABLE_KEY,
-        secret_key: SECRET_KEY,
-      },
-    });
+    const keys = { jwt_secret: JWT_SECRET, publishable_key: PUBLISHABLE_KEY, secret_key: SECRET_KEY };
+    const app = new App({ connection, auth: { enabled: true, ...keys } });
     rest = async (request) =>
       refuseAlgorithm(request, await inTurn(() => app.fetch(request, { peerAddress: "127.0.0.1" })));
 
     say("Starting the function …");
-    await (running = start());
+    await restart();
     if (watch) {
       watcher = onChange(FUNCTION_FOLDER, async () => {
-        // Whoever asks meanwhile waits for the new one.
-        running = Promise.resolve(running).then((old) => old?.stop(), () => {}).then(start);
-        await running;
+        await restart();
         say("The function has changed: started again.");
       });
     }
     return {
       url,
       functionUrl: url + FUNCTION_PATH,
-      databaseUrl,
-      pollsInFlight,
+      databaseUrl: database.url,
+      pollsInFlight: database.pollsInFlight,
       sql: async (statement, parameters) => await query(statement, parameters) as never[],
       signIn: (email, password = DEMO_PASSWORD) => signIn(url, email, password),
       stop,
@@ -181,27 +177,22 @@ function forAnyOrigin(response: Response): Response {
   return readable;
 }
 
-/**
- * Hands a request on to the function as the platform's gateway does, once it has started.
- *
- * fetch refuses TRACE, and sends `get` as GET. PATCH stands for both: the
- * function has one answer for all methods that it does not know.
- */
+/** Hands a request on to the function as the platform's gateway does, once it has started. */
 async function forward(request: Request, running: Promise<FunctionProcess> | undefined): Promise<Response> {
   const { pathname, search } = new URL(request.url);
   const { headers, body, signal } = request;
+  // fetch refuses TRACE, and sends `get` as GET: to the function both are as wrong as PATCH.
   const method = /^(?!TRACE$)[A-Z]+$/.test(request.method) ? request.method : "PATCH";
   try {
-    const functionProcess = await running;
-    if (functionProcess) {
-      const address = functionProcess.url + pathname + search;
-      return await fetch(address, { method, headers, body, redirect: "manual", signal });
-    }
+    const started = await running;
+    if (!started) throw new Error("not yet");
+    const address = started.url + pathname + search;
+    return await fetch(address, { method, headers, body, redirect: "manual", signal });
   } catch {
     // It did not start, or it has ended.
+    const message = "The function did not answer. The terminal of `task dev` says why.";
+    return forAnyOrigin(Response.json({ message }, { status: 503 }));
   }
-  const message = "The function did not answer. The terminal of `task dev` says why.";
-  return forAnyOrigin(Response.json({ message }, { status: 503 }));
 }
 
 async function signIn(url: string, email: string, password: string): Promise<string> {

@@ -1,17 +1,12 @@
 /** Each fault of each upstream request. */
 
 import assert from "node:assert/strict";
-import { ACTIVE_ROW, RECENT_ROW, rows, startFunctionOnFake, tokenOf, USER } from "../local/fake_upstream.ts";
+import { ACTIVE_ROW, RECENT_ROW, rows, tokenOf, USER } from "../local/fake_upstream.ts";
 import { FAULTS, STEPS } from "./support/faults.ts";
+import { startFunctionOnFake } from "./support/function_on_fake.ts";
 import { jobId, loggedFor, poll, test } from "./support/helpers.ts";
 
 const { upstream, fn } = await startFunctionOnFake();
-
-/** An error's class, or a sentence of the function's own. */
-const REASON = new RegExp(
-  "^(Auth(RetryableFetch|Api|Unknown)Error|TypeError|TimeoutError|the request failed|" +
-    "the answer (does not fit the contract|names another user|is another agency's))$",
-);
 
 test(`GET answers right in the fault matrix of ${STEPS.length} upstream requests and ${FAULTS.length} faults`, async (t) => {
   const cells = STEPS.flatMap((step) => FAULTS.map((fault) => ({ step, fault })));
@@ -27,31 +22,28 @@ test(`GET answers right in the fault matrix of ${STEPS.length} upstream requests
       async fn() {
         const token = await tokenOf(USER);
         upstream.callers.set(token, { ...healthy, [step]: fault.at(step) });
-        const before = performance.now();
         const answer = await poll(fn.url, token);
-        assert(performance.now() - before < 10_000, "the answer came within 10 s");
         assert.equal(answer.status, fault.expected);
 
         const asked = upstream.requests.filter((request) =>
           request.step === step && request.headers.authorization === `Bearer ${token}`
         ).length;
-        // Deno's own fetch may have repeated it before the function does.
+        // Deno's own fetch may repeat it as well.
         assert(fault.repeated ? asked > 1 && asked <= 3 : asked === 1, `it was asked ${asked} times`);
 
         if (fault.expected === 200) {
           assert.equal(jobId(answer), id);
         } else {
-          const { request_id, duration_ms, reason, upstream_status, upstream_code, ...line } =
-            await loggedFor(
-              answer.headers,
-              fn.output,
-            );
-          const seenAt = fault.seenAt?.[step] ?? step;
+          const { request_id: _, duration_ms, upstream_status, upstream_code, ...line } = await loggedFor(
+            answer.headers,
+            fn.output,
+          );
           // And nothing else: no token, no key, no row, no message of an upstream.
-          assert.deepEqual(line, { level: "error", function: "get-sync-status", step: seenAt });
-          assert.match(`${request_id} ${duration_ms}`, /^[0-9a-f-]{36} \d+$/);
-          assert.match(String(reason), REASON);
-          assert.match(`${upstream_status} ${upstream_code}`, /^([1-5]\d\d|undefined) \w{1,64}$/);
+          const { reason } = fault;
+          assert.deepEqual(line, { level: "error", function: "get-sync-status", step, reason });
+          const status = reason === "the answer is an error" ? parseInt(fault.name) || 302 : upstream_status;
+          assert.equal(upstream_status, status);
+          assert.match(`${duration_ms} ${upstream_code}`, /^\d+ \w+$/);
         }
         upstream.callers.set(token, healthy);
         assert.equal(jobId(await poll(fn.url, token)), id);

@@ -5,7 +5,8 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { z } from "zod";
 import { readTimestamp } from "../supabase/functions/get-sync-status/contract.ts";
-import { ACTIVE_ROW, RECENT_ROW, rows, startFunctionOnFake, TOKEN } from "../local/fake_upstream.ts";
+import { ACTIVE_ROW, RECENT_ROW, rows, TOKEN } from "../local/fake_upstream.ts";
+import { startFunctionOnFake } from "./support/function_on_fake.ts";
 import { poll, test } from "./support/helpers.ts";
 
 const { upstream, fn } = await startFunctionOnFake();
@@ -15,10 +16,10 @@ const seed = z.coerce.number().int().parse(Deno.env.get("FC_SEED") || Date.now()
 /** Registers a property as a test. A failure names the smallest case. FC_SEED repeats the run. */
 function holds<Case>(
   sentence: string,
-  numRuns: number,
   cases: fc.Arbitrary<Case>,
   check: (generated: Case) => Promise<void> | void,
 ): void {
+  const numRuns = 300;
   test(`${sentence} (${numRuns} generated cases, FC_SEED=${seed})`, async () => {
     upstream.reset();
     await fc.assert(fc.asyncProperty(cases, async (generated) => await check(generated)), { numRuns, seed });
@@ -31,14 +32,10 @@ const headerValue = fc.string({
   maxLength: 200,
 });
 
-const payload = fc.oneof(
-  fc.jsonValue(),
-  fc.record({ sub: fc.jsonValue(), role: fc.constant("authenticated") }),
-);
+const payload = fc.oneof(fc.jsonValue(), fc.record({ sub: fc.jsonValue() }));
 
 holds(
   "GET answers 401 to any Authorization header that holds no JWT with a UUID as sub, and sends nothing",
-  6_000,
   fc.oneof(
     headerValue,
     headerValue.map((text) => `Bearer ${text}`),
@@ -50,34 +47,17 @@ holds(
   },
 );
 
-const plain = (await poll(fn.url, TOKEN)).text;
-
-holds(
-  "GET gives the same answer for any path, query string and other header",
-  1_000,
-  fc.record({ path: fc.webPath(), query: fc.webQueryParameters(), header: headerValue }),
-  async ({ path, query, header }) => {
-    const headers = { "X-Anything": header, "Accept": header, "Cookie": header, "Prefer": header };
-    assert.equal((await poll(`${fn.url}${path}?${query}`, TOKEN, { headers })).text, plain);
-  },
-);
-
-/** Values that fit no column of a job. */
+/** Values that fit no column of a job; null fits some. */
 const BROKEN = [true, {}, [], -1, 0.5, 1e300, "", "infinity", "0044-03-15 00:00:00+00 BC", undefined];
 const nonsense = fc.oneof(fc.constantFrom<unknown>(...BROKEN), fc.string());
 
-const NULLABLE = ["total_calls", "started_at", "last_activity_at"];
-
 /** A row of which one field does not fit. */
 const breakOne = (row: Record<string, unknown>) =>
-  fc.constantFrom(...Object.keys(row)).chain((column) =>
-    (NULLABLE.includes(column) ? nonsense : fc.oneof(nonsense, fc.constant(null)))
-      .map((value) => rows({ ...row, [column]: value }))
-  );
+  fc.record({ column: fc.constantFrom(...Object.keys(row)), value: nonsense })
+    .map(({ column, value }) => rows({ ...row, [column]: value }));
 
 holds(
   "GET answers 500 if one field of a job breaks the contract",
-  2_000,
   fc.oneof(
     breakOne(ACTIVE_ROW).map((get_active_sync_job) => ({ get_active_sync_job })),
     breakOne(RECENT_ROW).map((historical_sync_jobs) => ({
@@ -93,7 +73,6 @@ holds(
 
 holds(
   "readTimestamp reads any form that PostgreSQL writes as the same instant in UTC",
-  5_000,
   fc.record({
     // From 0002 to 9998.
     second: fc.integer({ min: -62_104_060_800, max: 253_370_764_799 }),

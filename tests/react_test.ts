@@ -1,196 +1,169 @@
-/** What is copied for React in a real browser, under StrictMode. */
+/** What is copied for React, in a real browser, under StrictMode. */
 
 import assert from "node:assert/strict";
 import type { Page, Route } from "playwright-core";
-import type { ErrorCode } from "../examples/client/types.ts";
 import { deno, pathOf } from "../local/commands.ts";
 import { launch } from "./support/browser.ts";
 import { ACTIVE_EXAMPLE, IDLE_EXAMPLE, test, until } from "./support/helpers.ts";
 
-const PAGE = "http://localhost/page";
-
-/** When the tests begin by the page's clock: the example's job was active a moment ago, and is polled every 3 s. */
+/** When a test begins: the example's job was active a second ago, and is polled every 3 s. */
 const NOW = Date.parse("2025-03-15T10:05:01Z");
 
-/** Answers of the function. */
-const at = (percent: number) => () =>
-  new Response(ACTIVE_EXAMPLE.replace('"progress_percent": 50', `"progress_percent": ${percent}`));
-const refusal = (status: number, code: ErrorCode) => () => Response.json({ error: "…", code }, { status });
+type Answer = () => Response | Promise<Response>;
+const RUNNING = () => new Response(ACTIVE_EXAMPLE);
+const ENDED = () => new Response(IDLE_EXAMPLE);
+const OUTAGE = () => new Response(null, { status: 503 });
+const SILENCE = () => new Promise<Response>(() => {});
+const refusal = (status: number, code: string) => () =>
+  Response.json({ error: "…", code, error_code: code }, { status });
 
 const browser = await launch("what is copied for React, in a browser");
 if (browser) {
   // Not minified: React for development, whose StrictMode mounts twice.
   const entrypoint = pathOf("./support/react_page.tsx", import.meta.url);
   const script = await deno(["bundle", "--quiet", "--platform", "browser", entrypoint]);
-  const body = `<!doctype html><body></body><script type="module">${script}</script>`;
+  const page = new Blob([`<body></body><script type="module" src="/script"></script>`], {
+    type: "text/html",
+  });
   Deno.test.afterAll(() => browser.close());
 
-  /** How many polls have left. */
-  let polls = 0;
-  /** What answers a poll, and what a refresh. */
-  let answer: () => Response | Promise<Response>;
-  let refresh: typeof answer;
+  let tab: Page;
+  /** What answers a poll, a refresh, and the request for an import. */
+  let [answer, refresh, start]: [Answer, Answer, Answer] = [RUNNING, OUTAGE, OUTAGE];
+  let [asked, rendered]: [string[], string[]] = [[], []];
+  const askedFor = (what: string) => asked.filter((each) => each.includes(what));
 
   const reply = async (route: Route) => {
-    const { pathname } = new URL(route.request().url());
-    const isPoll = pathname.endsWith("/get-sync-status");
-    if (isPoll) polls++;
-    const response = isPoll ? await answer() : pathname.endsWith("/token") ? await refresh() : new Response();
+    const { pathname, search } = new URL(route.request().url());
+    asked.push(`${pathname}${search} ${route.request().headers().authorization}`);
+    let response = new Response(page);
+    if (pathname === "/script") response = new Response(new Blob([script], { type: "text/javascript" }));
+    if (pathname.endsWith("/get-sync-status")) response = await answer();
+    if (pathname.endsWith("/token")) response = await refresh();
+    if (pathname === "/imports") response = await start();
     const headers = { ...Object.fromEntries(response.headers), "Access-Control-Allow-Origin": "*" };
     await route.fulfill({ status: response.status, body: await response.text(), headers });
   };
+  const show = async (whatToWhom: string, next = answer) => {
+    answer = next;
+    await tab.getByRole("textbox").fill(whatToWhom);
+  };
 
-  const onPage = (sentence: string, check: (tab: Page) => Promise<void>) =>
-    test(sentence, async () => {
-      const tab = await browser.newPage();
-      tab.setDefaultTimeout(20_000);
-      polls = 0;
-      answer = at(50);
-      refresh = () => new Response(null, { status: 429 });
-      try {
-        // Time passes on the page only when a test lets it, and until it is paused: hence the hour.
-        await tab.clock.install({ time: NOW - 3_600_000 });
-        await tab.clock.pauseAt(NOW);
-        await tab.route("**", reply);
-        await tab.route(PAGE, (route) => route.fulfill({ body, contentType: "text/html" }));
-        await tab.goto(PAGE);
-        await check(tab);
-      } finally {
-        await tab.close();
-      }
-    });
-  const show = (tab: Page, whatToWhom: string) => tab.getByRole("textbox").fill(whatToWhom);
-  const shows = (tab: Page, text: string, times = 1) =>
-    until(async () => {
-      // TanStack Query renders by a timer.
-      await tab.clock.runFor(1);
-      return await tab.getByText(text, { exact: true }).count() === times;
-    });
-  /** Lets so many seconds pass on the page, with time in between for what it sends to be answered. */
-  const pass = async (tab: Page, seconds: number) => {
+  Deno.test.beforeEach(async () => {
+    [answer, refresh, asked] = [RUNNING, OUTAGE, []];
+    tab = await browser.newPage();
+    tab.on("console", (message) => rendered.push(message.text()));
+    // Until the clock is paused, time passes: hence the hour.
+    await tab.clock.install({ time: NOW - 3_600_000 });
+    await tab.clock.pauseAt(NOW);
+    await tab.route("**", reply);
+    await tab.goto("http://localhost/page");
+  });
+  Deno.test.afterEach(() => tab.close());
+
+  const shows = async (text: string) => {
+    // TanStack Query renders by a timer.
+    const isShown = () =>
+      tab.clock.runFor(1).then(() => tab.getByText(text, { exact: true }).first().isVisible());
+    await until(isShown).catch(async () => assert.equal(await tab.locator("body").innerText(), text));
+  };
+  /** Lets seconds pass on the page; what it sends is answered in between. */
+  const pass = async (seconds: number) => {
     for (let left = seconds; left > 0; left -= 10) {
       await tab.clock.runFor(Math.min(left, 10) * 1_000);
       await tab.evaluate("fetch('/').then((response) => response.text())");
     }
   };
-  const pollsNothing = async (tab: Page) => {
-    const before = polls;
-    await pass(tab, 600);
-    assert.equal(polls, before);
+  const showsAfter = async (seconds: number, next: Answer, ...texts: string[]) => {
+    answer = next;
+    await pass(seconds);
+    for (const text of texts) await shows(text);
+  };
+  const pollsNothing = async () => {
+    const before = askedFor("sync-status");
+    await pass(600);
+    assert.deepEqual(askedFor("sync-status"), before);
   };
 
-  onPage("after the end of a session the hook polls nothing until somebody asks or signs in", async (tab) => {
-    await show(tab, "hook ann");
-    await shows(tab, "ann: 50 %, no problem");
-    answer = refusal(401, "unauthorized");
-    await pass(tab, 4);
-    await shows(tab, "ann: no status, signed_out");
-    await pollsNothing(tab);
-    answer = at(70);
-    await tab.getByRole("button", { name: "Poll" }).click();
-    await shows(tab, "ann: 70 %, no problem");
-    await show(tab, "hook bob");
-    await shows(tab, "bob: 70 %, no problem");
-  });
+  for (const what of ["hook", "query"]) {
+    test(`${what}: keeps the status in an outage; after an end polls only if somebody signs in or asks`, async () => {
+      const button = tab.getByRole("button");
+      await show(`${what} ann`);
+      await shows("ann: 50 %, 2.5/s, no problem");
+      await showsAfter(4, OUTAGE, "ann: 50 %, 2.5/s, unreachable");
+      refresh = refusal(400, "session_expired");
+      await showsAfter(15, refusal(401, "unauthorized"), "ann: no status, signed_out");
+      await until(() => tab.evaluate("localStorage.length === 0"));
+      await pollsNothing();
+      await show(`${what} bob`, refusal(403, "forbidden"));
+      await shows("bob: no status, forbidden");
+      await pollsNothing();
+      answer = ENDED;
+      await button.first().click();
+      await shows("bob: idle, no problem");
+      answer = RUNNING;
+      await button.first().click();
+      await pass(2);
+      await shows("bob: 50 %, 2.5/s, no problem");
+      // With TanStack Query two components share one watch.
+      assert.equal(new Set(await button.allInnerTexts()).size, 1);
+    });
 
-  onPage("another user sees nothing of the one before, not even an answer that comes late", async (tab) => {
-    await show(tab, "hook ann");
-    await shows(tab, "ann: 50 %, no problem");
-    // It comes right after React has put the next user on the page, before it runs effects.
-    await tab.evaluate(`{
-      const { fetch } = window;
-      const main = document.querySelector("main");
-      const onChange = (call) =>
-        new MutationObserver(call).observe(main, { subtree: true, childList: true, characterData: true });
-      window.fetch = () => new Promise((resolve) => {
-        window.fetch = fetch;
-        onChange(() => resolve({ status: 200, json: async () => (${ACTIVE_EXAMPLE}) }));
-        document.title = "asked";
-      });
-      window.frames = [];
-      onChange(() => frames.push(main.querySelector("p").innerText));
-    }`);
-    await tab.clock.runFor(4_000);
-    await until(async () => await tab.title() === "asked");
-    answer = at(80);
-    await show(tab, "hook bob");
-    await shows(tab, "bob: 80 %, no problem");
-    assert.deepEqual(await tab.evaluate("frames"), ["bob: no status, no problem", "bob: 80 %, no problem"]);
-  });
-
-  onPage("what is no longer mounted ends its poll, and makes no other", async (tab) => {
-    answer = () => new Promise(() => {});
-    for (const what of ["hook", "query"]) {
-      const before = polls;
-      await show(tab, `${what} ann`);
-      await until(() => polls > before);
-      const ended = tab.waitForEvent("requestfailed", (request) => request.url().endsWith("-status"));
-      await show(tab, "");
-      await ended;
-      await pollsNothing(tab);
-    }
-  });
-
-  onPage("with TanStack Query components share the status of one watch, and its problems", async (tab) => {
-    await show(tab, "query ann");
-    await shows(tab, "ann: 50 %, no problem", 2);
-    answer = refusal(500, "internal_error");
-    await pass(tab, 4);
-    await shows(tab, "ann: 50 %, unreachable", 2);
-    answer = refusal(403, "forbidden");
-    await pass(tab, 10);
-    await shows(tab, "ann: no status, forbidden", 2);
-  });
-
-  onPage(
-    "with TanStack Query another user, and the next session of the same one, begin with nothing",
-    async (tab) => {
-      answer = refusal(401, "unauthorized");
-      await show(tab, "query ann");
-      await shows(tab, "ann: no status, signed_out", 2);
-      answer = () => new Promise(() => {});
-      for (const user of ["bob", "ann"]) {
-        await show(tab, `query ${user}`);
-        await shows(tab, `${user}: no status, no problem`, 2);
+    test(`${what}: no render shows what another session has seen`, async () => {
+      await show(`${what} ann`);
+      await shows("ann: 50 %, 2.5/s, no problem");
+      for (const who of ["bob", "ann", "nobody", "unknown"]) {
+        rendered = [];
+        await show(`${what} ${who}`, SILENCE);
+        await pass(1);
+        const own = rendered.filter((text) => text.startsWith(who));
+        assert.deepEqual([...new Set(own)], [`${who}: no status, no problem`]);
       }
-      answer = at(70);
-      await show(tab, "query bob");
-      await shows(tab, "bob: 70 %, no problem", 2);
-    },
-  );
+      await pollsNothing();
+    });
 
-  onPage("the example asks for a sign-in at the end of a session, not in an outage", async (tab) => {
-    await show(tab, "example");
-    await shows(tab, "Please sign in.");
-    const key = "sb-project-ref-auth-token";
-    const session = { access_token: "token", refresh_token: "r", expires_in: 3_600, user: { id: "ann" } };
-    const expired = JSON.stringify({ ...session, expires_at: NOW / 1_000 - 1 });
-    await tab.evaluate(`localStorage.setItem("${key}", '${expired}')`);
-    await tab.reload();
-    await show(tab, "example");
-    for (let seconds = 0; seconds < 120; seconds += 10) {
-      await pass(tab, 10);
-      assert.equal(await tab.locator("main").innerText(), "Loading …");
+    test(`${what}: what is no longer mounted ends its poll`, async () => {
+      await show(`${what} ann`, SILENCE);
+      await until(() => askedFor("sync-status").length > 0);
+      await Promise.all([tab.waitForEvent("requestfailed"), show("nothing")]);
+    });
+  }
+
+  test("hook: another address, or another client of supabase-js, begins a new watch", async () => {
+    for (const each of ["?one Bearer project-ref", "?two Bearer project-ref", "?two Bearer other"]) {
+      await show(`hook ann ${each}`);
+      await until(() => askedFor("sync-status").at(-1)?.endsWith(each) === true);
     }
-    answer = () => new Response(IDLE_EXAMPLE);
-    refresh = () => Response.json(session);
-    await pass(tab, 95);
-    await shows(tab, "Last import: completed");
-    answer = at(50);
-    await tab.getByRole("button", { name: "Start an import" }).click();
-    await pass(tab, 2);
-    await tab.getByRole("progressbar", { name: "Import" }).waitFor();
-    answer = refusal(500, "internal_error");
-    await pass(tab, 16);
-    await shows(tab, "The service is unreachable.");
-    assert.equal(await tab.getByRole("progressbar").getAttribute("value"), "50");
-    answer = at(50);
-    await pass(tab, 60);
-    await shows(tab, "The import seems stalled.");
-    answer = refusal(401, "unauthorized");
-    refresh = () => Response.json({ error_code: "refresh_token_not_found" }, { status: 400 });
-    await pass(tab, 60);
-    await shows(tab, "Please sign in.");
-    assert.equal(await tab.evaluate(`localStorage.getItem("${key}")`), null);
+  });
+
+  test("the example shows each state that a user meets", async () => {
+    await show("example");
+    const button = tab.getByRole("button");
+    const bar = () => tab.getByRole("progressbar", { name: "Import" }).getAttribute("value");
+    await shows("Please sign in.");
+    await show("example ann", () => Response.json({ active: false, recent_job: null }));
+    await shows("Nothing has been imported yet");
+    start = () => new Response(null, { status: 409 });
+    await button.click();
+    await shows("The import could not be started.");
+    start = () => new Response();
+    await button.dblclick();
+    await showsAfter(2, RUNNING, "50 %, 750 of 1500 calls so far", "About 5 min left");
+    assert.deepEqual([await bar(), await button.count(), askedFor("imports").length], ["750", 0, 2]);
+    await showsAfter(4, OUTAGE, "The service is unreachable. What is shown may be out of date.");
+    const more = () => new Response(ACTIVE_EXAMPLE.replace(": 750", ": 1600"));
+    await showsAfter(150, more, "The import seems stalled.", "1600 calls so far");
+    assert.equal(await bar(), null);
+    await showsAfter(20, ENDED, "Last import: completed", "1450 imported, 40 skipped, 10 failed");
+    await show("example bob", refusal(403, "forbidden"));
+    await shows("Your user belongs to no agency.");
+    await show("example expired");
+    await shows("Loading …");
+    await showsAfter(120, OUTAGE, "No answer yet. The service may be unreachable.");
+    await show("example ann");
+    await shows("The service is unreachable. Trying again …");
+    refresh = refusal(400, "session_expired");
+    await showsAfter(60, refusal(401, "unauthorized"), "Please sign in.");
+    assert.equal(await tab.evaluate("localStorage.length"), 0);
   });
 }

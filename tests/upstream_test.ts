@@ -1,77 +1,58 @@
-/** upstream.ts: what is sent to Auth and PostgREST, and what their answers come to. */
+/** What is sent to Auth and PostgREST, what their answers come to, and in which order they are judged. */
 
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
-import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 import {
   ACTIVE_ROW,
   AGENCY,
+  answer,
   authError,
   authUser,
   HEALTHY,
   KEY,
+  postgrestError,
+  RECENT_ROW,
+  type Reply,
   type Responder,
   rows,
   send,
-  startFunctionOnFake,
   TOKEN,
   tokenOf,
   USER,
 } from "../local/fake_upstream.ts";
+import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 import { AUTH_ERRORS, STEPS } from "./support/faults.ts";
+import { startFunctionOnFake } from "./support/function_on_fake.ts";
 import { loggedFor, poll, test } from "./support/helpers.ts";
 
 const { upstream, fn } = await startFunctionOnFake();
 
 const ask = () => poll(fn.url, TOKEN);
-const query = (step: Step) => upstream.requests.find((request) => request.step === step)?.url.searchParams;
-const steps = () => upstream.requests.map(({ step }) => step).sort();
-
-/** Polls and asserts a 500 whose log line names this step. */
-async function is500(step: Step): Promise<void> {
-  const { status, headers } = await ask();
-  assert.equal(status, 500);
-  assert.equal((await loggedFor(headers, fn.output)).step, step);
-}
-
-test("GET sends three upstream requests for an active job, four if none is active, as the caller", async () => {
+test("GET sends three requests for an active job and four if none is active, each with the caller's token", async () => {
   upstream.reset();
   await ask();
-  assert.deepEqual(steps(), ["auth.getUser", "get_active_sync_job", "users"]);
+  assert.deepEqual(upstream.requests.map(({ step }) => step).sort(), STEPS.slice(0, 3).sort());
   upstream.reset({ get_active_sync_job: rows() });
   await ask();
-  assert.deepEqual(steps(), ["auth.getUser", "get_active_sync_job", "historical_sync_jobs", "users"]);
+  assert.deepEqual(upstream.requests.map(({ step }) => step).sort(), STEPS.toSorted());
   for (const { method, headers } of upstream.requests) {
     assert.deepEqual([method, headers.apikey, headers.authorization], ["GET", KEY, `Bearer ${TOKEN}`]);
   }
 });
 
-test("GET sends the three requests of the first wave before any is answered, and the fallback after", async () => {
-  const held: (() => void)[] = [];
-  const withhold = (respond: Responder): Responder => (response, request) => {
-    held.push(() => send(respond, response, request));
-    // Answers only once all three are here: requests in a row would never be answered.
-    if (held.length === 3) { for (const release of held) release(); }
-  };
-  upstream.reset({
-    "auth.getUser": withhold(HEALTHY["auth.getUser"]),
-    users: withhold(HEALTHY.users),
-    get_active_sync_job: withhold(rows()),
-  });
-  assert.equal((await ask()).status, 200);
-  assert.equal(upstream.requests.at(-1)?.step, "historical_sync_jobs");
-});
-
-test("GET calls the RPC without an argument, and the fallback query with the agency from users", async () => {
+test("GET asks for the user of the token, the RPC without an argument, and the last finished job of the user's agency", async () => {
   upstream.reset({ get_active_sync_job: rows() });
   await ask();
-  assert.equal(query("users")?.get("id"), `eq.${USER}`);
-  assert.equal(query("get_active_sync_job")?.has("p_agency_id"), false);
-  const fallback = query("historical_sync_jobs");
-  assert.equal(fallback?.get("agency_id"), `eq.${AGENCY}`);
-  assert.equal(fallback?.get("status"), "in.(completed,failed,cancelled)");
-  assert.equal(fallback?.get("order"), "created_at.desc,id.desc");
-  assert.equal(fallback?.get("limit"), "1");
+  const asked = new Map(upstream.requests.map(({ step, url }) => [step, url.searchParams]));
+  assert.equal(asked.get("users")?.get("id"), `eq.${USER}`);
+  assert.equal(asked.get("get_active_sync_job")?.size, 0);
+  const { select: _, ...fallback } = Object.fromEntries(asked.get("historical_sync_jobs") ?? []);
+  assert.deepEqual(fallback, {
+    agency_id: `eq.${AGENCY}`,
+    status: "in.(completed,failed,cancelled)",
+    order: "created_at.desc,id.desc",
+    limit: "1",
+  });
 });
 
 test("GET takes any UUID that PostgreSQL takes, also one of no version that RFC 9562 names", async () => {
@@ -88,8 +69,7 @@ test("GET takes any UUID that PostgreSQL takes, also one of no version that RFC 
 for (const [status, code, due, reason] of AUTH_ERRORS) {
   test(`GET answers ${due} if Auth answers ${code} (${status}): ${reason}`, async () => {
     upstream.reset({ "auth.getUser": authError(status, code) });
-    if (due === 401) assert.equal((await ask()).status, 401);
-    else await is500("auth.getUser");
+    assert.equal((await ask()).status, due);
   });
 }
 
@@ -116,5 +96,75 @@ test("GET answers 200 to each of 20 polls if every connection breaks on its seco
   upstream.reset(Object.fromEntries(STEPS.map((step) => [step, once(replies[step])])));
   await Promise.all(Array.from({ length: 10 }, ask));
   for (let i = 0; i < 20; i++) assert.equal((await ask()).status, 200);
-  assert(upstream.requests.length > 20 * 4, "some requests were sent once more");
+  assert(upstream.requests.length > 20 * 4, "some requests were sent a second time");
+});
+
+test("GET logs codes of Auth, PostgREST and PostgreSQL, and none that may quote a token, a key or a row", async () => {
+  const logged = async (reply: Reply) => {
+    upstream.reset({ users: reply });
+    return await loggedFor((await ask()).headers, fn.output);
+  };
+  for (const code of ["PGRST000", "PGRSTX00", "42P01", "over_request_rate_limit"]) {
+    assert.equal((await logged(postgrestError(500, code))).upstream_code, code);
+  }
+  const secrets = [`Bearer ${TOKEN}`, "sb_publishable_x1Y2z3", { row: "a@example.com" }, 500, "x".repeat(65)];
+  for (const code of secrets) {
+    const line = await logged(answer(400, JSON.stringify({ code, message: TOKEN })));
+    assert.equal(line.upstream_code, undefined);
+    assert.equal(JSON.stringify(line).includes(TOKEN), false);
+  }
+});
+
+const ELSEWHERE = "a0000000-0000-4000-8000-000000000009";
+const failed = answer(503, "");
+const foreign = rows({ ...ACTIVE_ROW, agency_id: ELSEWHERE });
+
+/** What the three requests are answered, in the order of judgement, and what comes of it: a status or the step of a 500. */
+const CASES: [auth: Responder, user: Responder, activeJob: Responder, due: number | Step][] = [
+  [authError(403, "bad_jwt"), failed, failed, 401],
+  [failed, rows(), foreign, "auth.getUser"],
+  [authUser(ELSEWHERE), rows(), failed, "auth.getUser"],
+  [authUser(USER), failed, failed, "users"],
+  [authUser(USER), rows(), failed, 403],
+  [authUser(USER), rows({ agency_id: null }), foreign, 403],
+  [authUser(USER), HEALTHY.users, failed, "get_active_sync_job"],
+  [authUser(USER), HEALTHY.users, foreign, "get_active_sync_job"],
+  [authUser(USER), HEALTHY.users, rows(ACTIVE_ROW), 200],
+];
+const ORDERS = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+
+/** Answers three requests in an order, one after the other, once all three are there. */
+function inOrder(order: number[], responders: Responder[]): Responder[] {
+  const held: (() => void)[] = [];
+  return responders.map((responder, index) => (response, request) => {
+    held[index] = () => {
+      response.once("close", () => held[order[order.indexOf(index) + 1] ?? -1]?.());
+      send(responder, response, request);
+    };
+    if (Object.keys(held).length === order.length) held[order[0] ?? 0]?.();
+  });
+}
+
+async function assertOutcome(due: number | Step): Promise<void> {
+  const { status, headers } = await poll(fn.url, TOKEN);
+  if (typeof due === "number") return assert.equal(status, due);
+  assert.equal(status, 500);
+  assert.equal((await loggedFor(headers, fn.output)).step, due);
+}
+
+for (const [auth, user, activeJob, due] of CASES) {
+  const name = typeof due === "number" ? due : `500, the fault of ${due},`;
+  test(`GET judges Auth, then the user, then the active job: ${name} in each order of arrival`, async () => {
+    for (const order of ORDERS) {
+      const [first, second, third] = inOrder(order, [auth, user, activeJob]);
+      upstream.reset({ "auth.getUser": first, users: second, get_active_sync_job: third });
+      await assertOutcome(due);
+    }
+  });
+}
+
+test("GET answers 500 if the most recent job is another agency's", async () => {
+  const foreign = rows({ ...RECENT_ROW, agency_id: ELSEWHERE });
+  upstream.reset({ get_active_sync_job: rows(), historical_sync_jobs: foreign });
+  await assertOutcome("historical_sync_jobs");
 });

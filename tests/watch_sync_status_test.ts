@@ -2,161 +2,191 @@
 
 import assert from "node:assert/strict";
 import type { Clock } from "@sinonjs/fake-timers";
-import { type ActiveJob, type ErrorCode, type SyncStatus } from "../examples/client/types.ts";
-import {
-  deriveOutlook,
-  pollSyncStatus,
-  type SyncStatusProblem,
-  watchSyncStatus,
-} from "../examples/client/watch_sync_status.ts";
-import { onFakeClock } from "./support/fake_clock.ts";
-import { ACTIVE_EXAMPLE, test } from "./support/helpers.ts";
+import type { ActiveJob, SyncStatus } from "../examples/client/types.ts";
+import type { JobEstimate, SyncStatusProblem } from "../examples/client/watch_sync_status.ts";
+import { watchSyncStatus } from "../examples/client/watch_sync_status.ts";
+import { never, testOnFakeClock } from "./support/fake_clock.ts";
+import { ACTIVE_EXAMPLE } from "./support/helpers.ts";
 
+/** When a watch begins, by the server's clock. */
 const START = Date.parse("2025-03-15T10:00:00Z");
-const URL_OF_FUNCTION = "https://project.test/functions/v1/get-sync-status";
+const HOUR = 3_600;
 
 const { job }: { job: ActiveJob } = JSON.parse(ACTIVE_EXAMPLE);
 const IDLE: SyncStatus = { active: false, recent_job: null };
 
-/** Answers of the service. */
+/** Requests and answers of the service. */
+type Init = { headers: { Authorization: string }; signal: AbortSignal };
 type Answer = (signal: AbortSignal) => Response | Promise<Response>;
-const idle: Answer = () => Response.json(IDLE);
-const active = (changes: Partial<ActiveJob> = {}) => () =>
-  Response.json({ active: true, job: { ...job, ...changes } });
-const pending = active({ status: "pending", started_at: null });
-const error = (status: number, code?: ErrorCode) => () => Response.json({ error: "…", code }, { status });
+const json = (body: unknown, status = 200): Answer => () => Response.json(body, { status });
+const idle = json(IDLE);
+const active = (changes: Partial<ActiveJob> = {}) => json({ active: true, job: { ...job, ...changes } });
+const error = (status: number, code: string) => json({ error: "…", code }, status);
 const unauthorized = error(401, "unauthorized");
-const forbidden = error(403, "forbidden");
 const failed = error(500, "internal_error");
-const never: Answer = (signal) =>
-  new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+type GetToken = (refused?: string) => string | null | Promise<string | null>;
+const unlessRefused: GetToken = (refused) => refused ? null : "token";
+const neverSettles = () => new Promise<never>(() => {});
 
 /** A watch, and what it did. The service gives its answers in turn, and repeats the last one. Time is in seconds. */
 class Watch {
   polls: number[] = [];
-  tokens: (string | null)[] = [];
+  tokens: string[] = [];
   statuses: SyncStatus[] = [];
+  estimate: JobEstimate | null = null;
   problems: SyncStatusProblem[] = [];
-  mostInFlight = 0;
+  /** How long it waits after each `unreachable`. */
+  retries: number[] = [];
   ended = false;
-  /** What the client reads of a browser tab. */
+  /** How many listeners it has. */
+  listeners = 0;
   tab = Object.assign(new EventTarget(), { visibilityState: "visible" });
-  /** What the page does when it gets a status or a problem. */
+  window = new EventTarget();
+  /** What the page does when it is called back. */
   whenCalled = () => {};
   /** What `Math.random` gives. */
   chance = 0.5;
-  #controller = new AbortController();
-  abort = () => this.#controller.abort();
-  pollNow = () => {};
+  pollNow: () => void;
+  abort: () => void;
 
-  constructor(readonly clock: Clock, readonly answers: Answer[], readonly getToken: GetToken) {}
-
-  async run(check: (watch: Watch) => Promise<void>): Promise<void> {
-    const { fetch, document } = globalThis;
-    let inFlight = 0;
+  constructor(readonly clock: Clock, readonly answers: Answer[], getToken: GetToken) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const { tab, window } = this;
+    this.abort = () => controller.abort();
+    for (const target of [tab, window, signal]) {
+      for (const [name, step] of [["addEventListener", 1], ["removeEventListener", -1]] as const) {
+        const method = target[name].bind(target);
+        target[name] = (...args: Parameters<EventTarget["addEventListener"]>) => {
+          this.listeners += step;
+          method(...args);
+        };
+      }
+    }
+    const { addEventListener, removeEventListener } = window;
+    Object.assign(globalThis, { document: tab, addEventListener, removeEventListener, fetch: this.#fetch });
     Math.random = () => this.chance;
-    Object.assign(globalThis, {
-      document: this.tab,
-      fetch: async (_url: string, init: { headers: Record<string, string>; signal: AbortSignal }) => {
-        // The clock sets what is due at once a millisecond later.
-        this.polls.push(Math.floor((Date.now() - START) / 10) / 100);
-        this.tokens.push(init.headers.Authorization ?? null);
-        this.mostInFlight = Math.max(this.mostInFlight, ++inFlight);
-        const answer = this.answers[Math.min(this.polls.length, this.answers.length) - 1] ?? failed;
-        return await Promise.resolve(answer(init.signal)).finally(() => inFlight--);
-      },
-    });
     const { ended, pollNow } = watchSyncStatus({
-      url: URL_OF_FUNCTION,
-      getAccessToken: async ({ refresh }) => await this.getToken(refresh),
-      signal: this.#controller.signal,
-      onStatus: (status) => {
+      url: "https://project.test/functions/v1/get-sync-status",
+      getAccessToken: async (refused) => await getToken(refused),
+      signal,
+      onStatus: (status, estimate) => {
         this.statuses.push(status);
+        this.estimate = estimate;
         this.whenCalled();
       },
       onError: (problem) => {
         this.problems.push(problem);
+        if (problem.kind === "unreachable") this.retries.push(Math.round(problem.retryInMs) / 1_000);
         this.whenCalled();
       },
     });
     this.pollNow = pollNow;
-    const over = ended.then(() => this.ended = true);
-    try {
-      await this.pass(0);
-      await check(this);
-    } finally {
-      this.abort();
-      await over;
-      Object.assign(globalThis, { fetch, document });
-    }
+    void ended.then(() => this.ended = true);
   }
+
+  #fetch = async (_: string, { headers, signal }: Init) => {
+    // The clock sets what is due at once a millisecond later.
+    this.polls.push(Math.floor(performance.now() / 10) / 100);
+    this.tokens.push(headers.Authorization);
+    const answer = this.answers[Math.min(this.polls.length, this.answers.length) - 1] ?? failed;
+    const response = await answer(signal);
+    response.headers.set("Date", new Date(START + performance.now()).toUTCString());
+    return response;
+  };
 
   showTab(visible: boolean): void {
     this.tab.visibilityState = visible ? "visible" : "hidden";
     this.tab.dispatchEvent(new Event("visibilitychange"));
   }
+  goOnline = () => void this.window.dispatchEvent(new Event("online"));
+  pass = (seconds: number) => this.clock.tickAsync(seconds * 1_000);
 
-  async pass(seconds: number): Promise<void> {
-    await this.clock.tickAsync(seconds * 1_000);
-  }
-
-  /** The waits that were reported with `unreachable`. */
-  retries(): number[] {
-    return this.problems.map((problem) => problem.kind === "unreachable" ? problem.retryInMs / 1_000 : NaN);
+  /** Asserts that it has ended, without a timer or a listener. */
+  leftNothing(): void {
+    assert.deepEqual([this.ended, this.clock.countTimers(), this.listeners], [true, 0, 0]);
   }
 }
-
-type GetToken = (refresh: boolean) => string | null | Promise<string | null>;
 
 function watching(
   sentence: string,
   answers: Answer[],
-  check: (watch: Watch) => Promise<void>,
-  getToken: GetToken = (refresh) => refresh ? "fresh token" : "token",
+  check: (watch: Watch) => Promise<void> | void,
+  getToken: GetToken = () => "token",
 ): void {
-  test(`watchSyncStatus ${sentence}`, () =>
-    onFakeClock(START, (clock) => new Watch(clock, answers, getToken).run(check)));
+  testOnFakeClock(`watchSyncStatus ${sentence}`, START, async (clock) => {
+    const watch = new Watch(clock, [...answers], getToken);
+    await watch.pass(0);
+    await check(watch);
+  });
 }
 
-const since = (started_at: string) => active({ started_at });
 for (
   const [often, answers, due] of [
     ["every 2 s while a job is active", [active()], [0, 2, 4, 6]],
-    ["every 6 s for a job of ten minutes", [since("2025-03-15T09:50:00Z"), active()], [0, 6, 8]],
-    ["every 15 s for a job of a day", [since("2025-03-14T10:00:00Z"), active()], [0, 15, 17]],
-    ["every 2 s for a job with an unreadable start", [since("yesterday")], [0, 2, 4]],
+    ["every 6 s for a job of ten minutes", [active({ started_at: "2025-03-15T09:50:00Z" })], [0, 6]],
+    ["every 15 s for a job of a day", [active({ started_at: "2025-03-14T10:00:00Z" })], [0, 15]],
     ["every 30 s while no job is active", [idle], [0, 30, 60]],
   ] as const
 ) {
   watching(`polls ${often}`, [...answers], async (watch) => {
     await watch.pass(due.at(-1) ?? 0);
     assert.deepEqual(watch.polls, due);
-    assert.equal(watch.tokens[0], "Bearer token");
   });
 }
 
-let runs = false;
-const startsLate = () => (runs ? active({ started_at: new Date().toISOString() }) : pending)();
-watching(
-  "polls a pending job at most 4,000 times in 8 hours, often at first and once it runs",
-  [startsLate],
-  async (watch) => {
-    await watch.pass(8 * 3_600);
-    assert.deepEqual(watch.polls.slice(0, 3), [0, 2, 4]);
-    assert(watch.polls.length <= 4_000, `${watch.polls.length}`);
-    runs = true;
-    await watch.pass(18);
-    const [last = 0, before = 0] = watch.polls.toReversed();
-    assert.equal(last - before, 2);
-  },
-);
+const running = { started_at: "2025-03-15T09:55:00Z", last_activity_at: "2025-03-15T10:00:00Z" };
+for (const days of [-1, 1]) {
+  watching(`goes by the server's time on a clock ${days} day fast`, [active(running)], async (watch) => {
+    watch.clock.setSystemTime(START + days * 24 * HOUR * 1_000);
+    await watch.pass(120);
+    assert.deepEqual([watch.polls.length, watch.estimate?.stalled], [34, false]);
+    await watch.pass(5);
+    assert.equal(watch.estimate?.stalled, true);
+  });
+}
 
-watching("makes each ordinary wait longer or shorter by up to a random fifth", [idle], async (watch) => {
-  watch.chance = 0;
-  await watch.pass(30);
-  watch.chance = 1;
-  await watch.pass(24 + 36);
-  assert.deepEqual(watch.polls, [0, 30, 54, 90]);
+const pending = active({ started_at: null });
+watching("polls a pending job 4,000 times in 8 hours at most, often at first", [pending], async (watch) => {
+  await watch.pass(8 * HOUR);
+  assert.deepEqual(watch.polls.slice(0, 3), [0, 2, 4]);
+  assert(watch.polls.length <= 4_000, `${watch.polls.length}`);
+});
+
+watching("polls 45 times in an idle hour at most, and 150 times in eight", [idle], async (watch) => {
+  for (const [hours, most] of [[1, 45], [7, 150]] as const) {
+    await watch.pass(hours * HOUR);
+    assert(watch.polls.length <= most, `${watch.polls.length}`);
+  }
+});
+
+for (
+  const [what, happens] of Object.entries<(watch: Watch) => void>({
+    "the tab is shown": (watch) => [false, true].forEach((visible) => watch.showTab(visible)),
+    "the network has returned": (watch) => watch.goOnline(),
+    "pollNow is called": (watch) => watch.pollNow(),
+    "another job has ended": (watch) => watch.answers.push(json({ active: false, recent_job: job })),
+  })
+) {
+  watching(`waits 5 minutes at most, and 30 s again if ${what}`, [idle], async (watch) => {
+    watch.chance = 1;
+    await watch.pass(2 * HOUR);
+    const [last = 0, before = 0] = watch.polls.toReversed();
+    watch.chance = 0.5;
+    const { length } = watch.polls;
+    happens(watch);
+    await watch.pass(400);
+    const [first = 0, second = 0] = watch.polls.slice(length);
+    assert.deepEqual([last - before, second - first].map(Math.round), [299, 30]);
+  });
+}
+
+watching("makes each wait longer or shorter by chance", [active(), active(), idle, failed], async (watch) => {
+  for (const [chance, wait] of [[1, 2], [0, 2.4], [1, 25.5], [0, 60]] as const) {
+    watch.chance = chance;
+    await watch.pass(wait);
+  }
+  assert.deepEqual([watch.polls, watch.retries], [[0, 2, 4.4, 29.9, 89.9], [60, 30]]);
 });
 
 watching("does not poll in a hidden tab, and polls at once when it is shown", [idle], async (watch) => {
@@ -164,93 +194,64 @@ watching("does not poll in a hidden tab, and polls at once when it is shown", [i
   watch.showTab(false);
   watch.pollNow();
   await watch.pass(600);
-  assert.deepEqual(watch.polls, [0]);
   watch.showTab(true);
   await watch.pass(0);
   assert.deepEqual(watch.polls, [0, 605]);
 });
 
-watching("polls within 4 s when the network has returned, at a random moment", [failed], async (watch) => {
-  await watch.pass(6);
-  dispatchEvent(new Event("online"));
-  await watch.pass(2);
-  assert.deepEqual(watch.polls, [0, 6, 8]);
-  watch.chance = 0.999;
-  await watch.pass(5);
-  dispatchEvent(new Event("online"));
-  await watch.pass(4);
-  assert.deepEqual(watch.polls.slice(3), [16.99]);
+watching("polls within 4 s when the network has returned, at a random moment", [idle], async (watch) => {
+  for (const chance of [0.5, 1]) {
+    watch.chance = chance;
+    await watch.pass(6);
+    watch.goOnline();
+    await watch.pass(4);
+  }
+  assert.deepEqual(watch.polls, [0, 8, 20]);
 });
 
-const ifNotRefused: GetToken = (refresh) => {
-  if (refresh) throw new TypeError("Auth is out of reach");
-  return "token";
-};
 for (
   const [what, fails] of Object.entries<Answer>({
-    "a refused token that cannot be refreshed": unauthorized,
-    "a 500": failed,
-    "a network error": () => Promise.reject(new TypeError("network")),
-    "an answer that is not JSON": () => new Response("<html>", { status: 200 }),
-    "a 404 of a function that is not deployed": error(404),
-    "a 401 of a gateway": error(401),
-    "a 403 of a firewall": () => new Response("<html>", { status: 403 }),
-    "a JSON null": () => Response.json(null),
-    "a captive portal's JSON": () => Response.json({ login: true }),
+    "an answer that is not JSON": () => new Response("<html>"),
+    "a 401 with another code": error(401, "UNAUTHORIZED_NO_AUTH_HEADER"),
     "an unauthorized that is no 401": error(511, "unauthorized"),
     "a forbidden that is no 403": error(511, "forbidden"),
-    "a firewall's forbidden": () => Response.json({ code: "forbidden" }, { status: 403 }),
-    "a status in a 502": () => Response.json(IDLE, { status: 502 }),
+    "a firewall's forbidden": json({ code: "forbidden" }, 403),
+    "a gateway's unauthorized": json({ code: "unauthorized" }, 401),
+    "a JSON null": json(null),
+    "a captive portal's JSON": json({ login: true }),
+    "an active status without a job": json({ active: true }),
+    "an idle status without a job": json({ active: false }),
+    "a status that is neither": json({ active: "yes", job, recent_job: null }),
+    "a status in a 502": json(IDLE, 502),
     "no answer within 15 s": never,
   })
 ) {
-  const answers = [active(), fails, fails, fails, idle, fails];
-  watching(`reports unreachable for ${what}, waits longer each time, and goes on`, answers, async (watch) => {
-    const untilAnswer = fails === never ? 15 : 0;
+  watching(`reports unreachable for ${what}, and goes on`, [active(), fails, idle], async (watch) => {
     await watch.pass(2);
-    for (let failures = 1; failures <= 3; failures++) {
-      await watch.pass(untilAnswer);
-      assert.equal(watch.problems.length, failures);
-      assert.equal(watch.statuses.length, 1, "nothing was said of the status");
-      await watch.pass(watch.retries().at(-1) ?? NaN);
-    }
-    assert.deepEqual(watch.statuses.at(-1), IDLE);
-    await watch.pass(30 + untilAnswer);
-    assert.deepEqual(watch.retries(), [6, 24, 45, 45]);
-    assert.equal(watch.mostInFlight, 1);
-  }, ifNotRefused);
+    if (fails === never) await watch.pass(15);
+    assert.deepEqual([watch.retries.length, watch.statuses.length], [1, 1]);
+    await watch.pass(watch.retries[0] ?? NaN);
+    assert.deepEqual([watch.polls.length, watch.statuses.at(-1)], [3, IDLE]);
+  }, unlessRefused);
 }
 
-watching("shortens a wait after a failure by a random part of up to a half", [failed], async (watch) => {
-  await watch.pass(120);
-  for (const [chance, wait] of [[0, 60], [0.999, 30]] as const) {
-    watch.chance = chance;
-    await watch.pass(120);
-    assert.equal(Math.round(watch.retries().at(-1) ?? NaN), wait);
-  }
+watching("waits longer after each failure, until pollNow", [active(), active(), failed], async (watch) => {
+  await watch.pass(4 + 6 + 24 + 45);
+  watch.pollNow();
+  await watch.pass(2);
+  assert.deepEqual(watch.retries, [6, 24, 45, 45, 6]);
 });
 
-let outages = 20;
-const afterOutages = () => {
-  if (outages-- > 0) throw new TypeError("Auth is out of reach");
-  return "token";
-};
-watching(
-  "asks again within 15 s if there is no token, and polls nothing meanwhile",
-  [idle],
-  async (watch) => {
-    watch.chance = 0;
-    await watch.pass(6 + 19 * 15);
-    assert.deepEqual(watch.retries(), [6, ...Array(19).fill(15)]);
-    assert.deepEqual(watch.polls, [6 + 19 * 15]);
-  },
-  afterOutages,
-);
+const outOfReach = () => Promise.reject(new TypeError("Auth is out of reach"));
+watching("asks again in 2 s if there is no token, and later in 15 s", [idle], async (watch) => {
+  await watch.pass(HOUR);
+  assert.deepEqual([...watch.retries.slice(0, 10), watch.retries.at(-1)], [...Array(10).fill(2), 15]);
+  assert.deepEqual(watch.polls, []);
+}, outOfReach);
 
-const neverSettles = () => new Promise<never>(() => {});
 watching("reports unreachable if there is no token after 15 s", [idle], async (watch) => {
   await watch.pass(15);
-  assert.deepEqual(watch.problems.map(({ kind }) => kind), ["unreachable"]);
+  assert.deepEqual(watch.retries, [2]);
 }, neverSettles);
 
 watching("polls at once on pollNow, and every 2 s at most, whoever asks for it", [failed], async (watch) => {
@@ -264,112 +265,100 @@ watching("polls at once on pollNow, and every 2 s at most, whoever asks for it",
 });
 
 const slow = () => new Promise<Response>((resolve) => setTimeout(() => resolve(Response.json(IDLE)), 9_000));
-watching(
-  "polls once more if pollNow was called during a poll, then as before",
-  [slow, idle],
-  async (watch) => {
-    await watch.pass(1);
-    watch.pollNow();
-    watch.pollNow();
-    watch.showTab(true);
-    await watch.pass(39);
-    assert.deepEqual(watch.polls, [0, 9, 39]);
-    assert.equal(watch.mostInFlight, 1);
-  },
-);
-
-const refusedTwice = [active(), unauthorized, active(), unauthorized, active()];
-watching("refreshes the token on each 401 and polls at once", refusedTwice, async (watch) => {
-  await watch.pass(4);
-  const [old, fresh] = ["Bearer token", "Bearer fresh token"];
-  assert.deepEqual(watch.tokens, [old, old, fresh, old, fresh]);
-  assert.deepEqual(watch.polls, [0, 2, 2, 4, 4]);
-  assert.deepEqual(watch.problems, []);
+watching("polls once more if pollNow is called during a poll", [slow, idle], async (watch) => {
+  await watch.pass(1);
+  watch.pollNow();
+  watch.showTab(true);
+  await watch.pass(38);
+  assert.deepEqual(watch.polls, [0, 9, 39]);
 });
 
-const ends = [
-  ["signed_out if a fresh token is refused too", "signed_out", unauthorized, 2, () => "token"],
-  ["signed_out without a poll if nobody is signed in", "signed_out", idle, 0, () => null],
-  ["forbidden on a 403", "forbidden", forbidden, 1, () => "token"],
-] as const;
-for (const [sentence, kind, answer, polls, getToken] of ends) {
-  watching(`ends and reports ${sentence}`, [answer], async (watch) => {
+/** Tokens that say how often one was refused. */
+const nextToken = (refused?: string) => refused ? `${refused}+` : "token";
+const refusals = [active(), unauthorized, active(), active(), unauthorized, active()];
+watching("sends a token until it is refused, and the next one at once", refusals, async (watch) => {
+  await watch.pass(6);
+  assert.deepEqual(watch.tokens, ["", "", "+", "+", "+", "++"].map((pluses) => `Bearer token${pluses}`));
+  assert.deepEqual([watch.polls, watch.problems], [[0, 2, 2, 4, 6, 6], []]);
+}, nextToken);
+
+watching("asks for one token a poll if the new one is refused too", [unauthorized], async (watch) => {
+  await watch.pass(600);
+  assert.equal(watch.retries.length, watch.problems.length);
+  assert.equal(watch.tokens.at(-1), `Bearer token${"+".repeat(watch.problems.length)}`);
+}, nextToken);
+
+for (
+  const [why, kind, answer, polls, getToken] of [
+    ["there is no token after a refusal", "signed_out", unauthorized, 1, unlessRefused],
+    ["there is no token at all", "signed_out", idle, 0, () => null],
+    ["the user has no agency", "forbidden", error(403, "forbidden"), 1, undefined],
+  ] as const
+) {
+  watching(`ends with ${kind} if ${why}`, [answer], async (watch) => {
     watch.pollNow();
     await watch.pass(600);
-    assert.deepEqual(watch.problems, [{ kind }]);
-    assert.equal(watch.polls.length, polls);
-    assert.equal(watch.ended, true);
-    assert.equal(watch.clock.countTimers(), 0);
+    assert.deepEqual([watch.problems, watch.polls.length], [[{ kind }], polls]);
+    watch.leftNothing();
   }, getToken);
 }
 
-const moments: [string, Answer, GetToken, (watch: Watch) => void][] = [
-  ["between two polls", idle, () => "token", (watch) => watch.abort()],
-  ["during a poll", never, () => "token", (watch) => watch.abort()],
-  ["while it waits for a token", idle, neverSettles, (watch) => watch.abort()],
-  ["inside onStatus", idle, () => "token", (watch) => {
-    watch.whenCalled = watch.abort;
-    watch.pollNow();
-  }],
-];
-for (const [when, answer, getToken, abort] of moments) {
-  watching(`ends on abort ${when}, reports nothing more, and leaves no timer`, [answer], async (watch) => {
+const abort = (watch: Watch) => watch.abort();
+for (
+  const [when, act, answer, getToken] of [
+    ["between two polls", abort, idle, undefined],
+    ["during a poll", abort, never, undefined],
+    ["while it waits for a token", abort, idle, neverSettles],
+    ["inside onStatus", (watch: Watch) => watch.whenCalled = watch.abort, active(), undefined],
+  ] as const
+) {
+  watching(`ends on abort ${when}, and reports nothing more`, [answer], async (watch) => {
     await watch.pass(3);
-    abort(watch);
-    await watch.pass(0);
-    assert.equal(watch.ended, true);
-    // So long the limit of a poll is set.
-    await watch.pass(15);
-    assert.equal(watch.clock.countTimers(), 0);
+    act(watch);
+    await watch.pass(1);
+    watch.leftNothing();
     const { length } = watch.polls;
-    watch.showTab(true);
-    dispatchEvent(new Event("online"));
     watch.pollNow();
     await watch.pass(60);
-    assert.equal(watch.polls.length, length);
-    assert.deepEqual(watch.problems, []);
+    assert.deepEqual([watch.polls.length, watch.problems], [length, []]);
   }, getToken);
 }
 
+const { addEventListener, removeEventListener } = globalThis;
 watching("goes on after what the page's own functions throw", [active(), failed, active()], async (watch) => {
-  const error = new Error("a mistake of the page");
   watch.whenCalled = () => {
-    throw error;
+    throw new Error("a mistake of the page");
   };
-  const thrown: unknown[] = [];
-  const onRejection = (event: PromiseRejectionEvent) => {
+  let thrown = 0;
+  const count = (event: Event) => {
     event.preventDefault();
-    thrown.push(event.reason);
+    thrown++;
   };
-  addEventListener("unhandledrejection", onRejection);
+  addEventListener("unhandledrejection", count);
   await watch.pass(10);
-  removeEventListener("unhandledrejection", onRejection);
-  assert.deepEqual(watch.polls, [0, 2, 8, 10]);
-  assert.deepEqual(thrown, [error, error, error]);
+  removeEventListener("unhandledrejection", count);
+  assert.deepEqual([watch.polls, thrown], [[0, 2, 8, 10], 3]);
 });
 
-test("pollSyncStatus rejects once its signal is aborted", async () => {
-  const signal = AbortSignal.abort(new Error("enough"));
-  const getAccessToken = () => Promise.resolve("token");
-  await assert.rejects(pollSyncStatus({ url: URL_OF_FUNCTION, getAccessToken, signal }), /enough/);
-});
+const silent = { last_activity_at: "2025-03-15T09:57:59Z", processed_calls: 179 };
+for (
+  const [what, changes, callsPerSecond, secondsRemaining, stalled] of [
+    ["the mean rate since the start, and the remaining time", {}, 2.5, 300, false],
+    ["no remaining time without a total", { total_calls: null }, 2.5, null, false],
+    ["0 s if more was processed than the total", { total_calls: 700 }, 2.5, 0, false],
+    ["no remaining time if a job is stalled", silent, 1, null, true],
+    ["no rate without any activity", { last_activity_at: null }, null, null, true],
+  ] as const
+) {
+  watching(`estimates ${what}`, [active({ ...running, ...changes })], ({ estimate }) => {
+    assert.deepEqual(estimate, { callsPerSecond, secondsRemaining, stalled });
+  });
+}
 
-const AT = Date.parse("2025-03-15T10:05:00Z");
-const outlook = (changes: Partial<ActiveJob>, seconds = 0) =>
-  deriveOutlook({ ...job, ...changes }, AT + seconds * 1_000);
-
-test("deriveOutlook gives the mean rate since the start, and the remaining time at that rate", () => {
-  assert.deepEqual(outlook({}), { callsPerSecond: 2.5, secondsRemaining: 300, stalled: false });
-  assert.equal(outlook({ total_calls: null }).secondsRemaining, null);
-  for (const early of [{ last_activity_at: null }, { started_at: null }, { processed_calls: 0 }]) {
-    const { callsPerSecond, secondsRemaining } = outlook(early);
-    assert.deepEqual([callsPerSecond, secondsRemaining], [null, null]);
-  }
-});
-
-test("deriveOutlook calls a running job stalled two minutes after its last activity, or its start", () => {
-  assert.equal(outlook({}, 120).stalled, false);
-  assert.deepEqual(outlook({}, 121), { callsPerSecond: 2.5, secondsRemaining: null, stalled: true });
-  assert.equal(outlook({ last_activity_at: null }, -60).stalled, true);
-  assert.equal(outlook({ status: "pending" }, 86_400).stalled, false);
+testOnFakeClock("watchSyncStatus ends at once if its signal is aborted", START, async () => {
+  const controller = new AbortController();
+  controller.abort();
+  const { signal } = controller;
+  const fail = () => assert.fail();
+  await watchSyncStatus({ url: "", getAccessToken: fail, signal, onStatus: fail, onError: fail }).ended;
 });

@@ -1,10 +1,11 @@
-import type { ErrorBody, SyncStatus } from "../client/types.ts";
+import type { ErrorBody, SyncStatus } from "../client/types";
 
 /** Asks for the status of the agency of the user with this access token. `key` is the publishable key. */
 export async function syncStatus(url: string, key: string, accessToken: string): Promise<SyncStatus> {
   const headers = { apikey: key, Authorization: `Bearer ${accessToken}` };
   const response = await fetch(`${url}/functions/v1/get-sync-status`, { headers });
-  if (response.ok) return await response.json();
-  const { code }: ErrorBody = await response.json();
-  throw new Error(code);
+  // A gateway in the function's place may send a page of its own, even with a 200.
+  const body: SyncStatus | ErrorBody | null = await response.json().catch(() => null);
+  if (body && "active" in body) return body;
+  throw new Error(body?.error ? body.code : `HTTP ${response.status} without a status`);
 }

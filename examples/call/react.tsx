@@ -1,50 +1,85 @@
 "use client";
 
 import { useEffect, useState } from "react";
-import { createClient } from "@supabase/supabase-js";
-import { forgetSession, keepSession } from "../client/access_token";
+import type { SupabaseClient } from "@supabase/supabase-js";
+import { watchUserId } from "../client/access_token";
+import type { ActiveJob, RecentJob } from "../client/types";
+import type { JobEstimate } from "../client/watch_sync_status";
 import { useSyncStatus } from "../react/use_sync_status";
 
-const project = "https://project-ref.supabase.co";
-const supabase = createClient(project, "publishable key", { global: { fetch: keepSession() } });
-
-/** The id of the signed-in user: null if nobody is signed in, undefined while that is not known. */
-function useUserId() {
-  const [userId, setUserId] = useState<string | null>();
-  useEffect(() => {
-    const { data: { subscription } } = supabase.auth.onAuthStateChange((event, session) => {
-      if (session || event === "SIGNED_OUT") return setUserId(session?.user.id ?? null);
-      // In an outage the first event has no session, although one is stored; a later event will have it.
-      void supabase.auth.getSession().then(({ data: { session }, error }) =>
-        error || setUserId((known) => known ?? session?.user.id ?? null)
-      );
-    });
-    return () => subscription.unsubscribe();
-  }, []);
-  return userId;
+interface Props {
+  /** Made once: `createClient(project, key, { global: { fetch: keepSession() } })`. */
+  supabase: SupabaseClient;
+  /** `https://<ref>.supabase.co/functions/v1/get-sync-status`. */
+  url: string;
+  /** Asks your back end for an import, and gives its response: 409 if one runs already. */
+  start: () => Promise<Response>;
 }
 
-/** Shows the import of the user's agency; `startImport` is yours. */
-export function Import({ startImport }: { startImport: () => Promise<void> }) {
-  const userId = useUserId();
-  const url = `${project}/functions/v1/get-sync-status`;
-  const { status, outlook, problem, pollNow } = useSyncStatus({ url, auth: supabase.auth, userId });
-  const signedOut = problem?.kind === "signed_out";
-  useEffect(() => {
-    if (signedOut && userId) void forgetSession(supabase.auth, userId);
-  }, [signedOut, userId]);
-  if (userId === undefined) return <p>Loading …</p>;
-  if (!userId || signedOut) return <p>Please sign in.</p>;
+/** Shows the import of the signed-in user's agency. */
+export function Import({ supabase, url, start }: Props) {
+  const [userId, setUserId] = useState<string | null>();
+  useEffect(() => watchUserId(supabase.auth, setUserId), [supabase]);
+  const { status, estimate, problem, pollNow } = useSyncStatus({ url, auth: supabase.auth, userId });
+
+  if (userId === null || problem?.kind === "signed_out") return <p>Please sign in.</p>;
   if (problem?.kind === "forbidden") return <p>Your user belongs to no agency.</p>;
+  if (!status) return problem ? <p>The service is unreachable. Trying again …</p> : <Waiting />;
   return (
     <section>
-      {problem && <p>The service is unreachable.</p>}
-      {status?.active && (
-        <progress aria-label="Import" value={status.job.progress_percent ?? undefined} max={100} />
-      )}
-      {outlook?.stalled && <p>The import seems stalled.</p>}
-      {status?.active === false && <p>Last import: {status.recent_job?.status ?? "none yet"}</p>}
-      <button type="button" onClick={() => startImport().then(pollNow, reportError)}>Start an import</button>
+      {problem && <p>The service is unreachable. What is shown may be out of date.</p>}
+      {status.active
+        ? <Running job={status.job} estimate={estimate} />
+        : <Idle key={status.recent_job?.id} job={status.recent_job} start={start} pollNow={pollNow} />}
     </section>
+  );
+}
+
+/** Nothing is known yet. In an outage of Auth that lasts for minutes. */
+function Waiting() {
+  const [isLate, setIsLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setIsLate(true), 5_000);
+    return () => clearTimeout(timer);
+  }, []);
+  return <p>{isLate ? "No answer yet. The service may be unreachable." : "Loading …"}</p>;
+}
+
+function Running({ job, estimate }: { job: ActiveJob; estimate: JobEstimate | null }) {
+  const { processed_calls: processed, total_calls: total } = job;
+  // A total may be an estimate, and too low. Without a value the bar says only that work goes on.
+  const isMeasured = total !== null && processed < total;
+  const counts = isMeasured ? `${job.progress_percent} %, ${processed} of ${total}` : processed;
+  const minutesLeft = Math.ceil((estimate?.secondsRemaining ?? 0) / 60);
+  return (
+    <>
+      <h2>The import is {job.status === "pending" ? "about to start" : "running"}</h2>
+      <progress aria-label="Import" max={total ?? undefined} value={isMeasured ? processed : undefined} />
+      <p>{counts} calls so far</p>
+      {minutesLeft > 0 && <p>About {minutesLeft} min left</p>}
+      {estimate?.stalled && <p>The import seems stalled.</p>}
+    </>
+  );
+}
+
+/** After an accepted start the button stays disabled: the next status puts the running import in its place. */
+function Idle(
+  { job, start, pollNow }: Pick<Props, "start"> & { job: RecentJob | null; pollNow: () => void },
+) {
+  const [state, setState] = useState<"ready" | "asked" | "refused">("ready");
+  async function ask() {
+    setState("asked");
+    const response = await start().catch(() => null);
+    if (!response?.ok) setState("refused");
+    // After a refusal too: somebody else may have started an import.
+    pollNow();
+  }
+  return (
+    <>
+      <h2>{job ? `Last import: ${job.status}` : "Nothing has been imported yet"}</h2>
+      {job && <p>{job.imported_calls} imported, {job.skipped_calls} skipped, {job.failed_calls} failed</p>}
+      <button type="button" disabled={state === "asked"} onClick={ask}>Start an import</button>
+      {state === "refused" && <p role="alert">The import could not be started.</p>}
+    </>
   );
 }

@@ -1,45 +1,46 @@
 "use client";
 
-import { useEffect } from "react";
+import { useCallback } from "react";
 import { skipToken, useQuery, useQueryClient } from "@tanstack/react-query";
-import { accessTokenFrom, type SupabaseAuth } from "../client/access_token";
-import type { SyncStatus } from "../client/types.ts";
-import { type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status";
+import { accessTokenFrom, forgetSession, type SupabaseAuth } from "../client/access_token";
+import type { SyncStatus } from "../client/types";
+import { type JobEstimate, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status";
 
-export type Seen = { status?: SyncStatus | undefined; problem?: SyncStatusProblem };
-const queryKey = (userId: string) => ["sync-status", userId];
+type Options = { url: string; auth: SupabaseAuth; userId: string | null | undefined };
+type Seen = { status: SyncStatus | null; estimate: JobEstimate | null; problem: SyncStatusProblem | null };
+
+const NOTHING: Seen = { status: null, estimate: null, problem: null };
 
 /**
- * Feeds the cache: call it once, above all components that show the status. `userId` comes from `useUserId` of
- * react.tsx: in an outage, no session in the first event is no sign-out.
+ * Gives what `useSyncStatus` gives, in any number of components: they share one watch. It begins with the first
+ * component and ends with the last. The query counts as fetching as long as the watch goes on.
  */
-export function useSyncStatusFeed(url: string, auth: SupabaseAuth, userId: string) {
+export function useSyncStatusQuery({ url, auth, userId }: Options) {
   const cache = useQueryClient();
-  useEffect(() => {
-    // The end of a watch still stands when a component shows it later.
-    cache.setQueryDefaults(["sync-status"], { gcTime: Infinity });
-    const controller = new AbortController();
-    watchSyncStatus({
-      url,
-      getAccessToken: accessTokenFrom(auth, userId),
-      signal: controller.signal,
-      onStatus: (status) => cache.setQueryData<Seen>(queryKey(userId), { status }),
-      onError: (problem) =>
-        cache.setQueryData<Seen>(queryKey(userId), (seen) => {
-          // In an outage the last status still stands.
-          return problem.kind === "unreachable" ? { ...seen, problem } : { problem };
-        }),
-    });
-    return () => {
-      controller.abort();
-      // The next session of this user begins with nothing, not with the end of this one.
-      cache.setQueryData<Seen>(queryKey(userId), {});
-    };
-  }, [cache, url, auth, userId]);
-}
-
-/** What is known of the user's job, in any component. */
-export function useSyncStatusQuery(userId: string): Seen {
-  const { data } = useQuery<Seen>({ queryKey: queryKey(userId), queryFn: skipToken });
-  return data ?? {};
+  const { data = NOTHING } = useQuery<Seen>({
+    queryKey: ["sync-status", url, userId],
+    queryFn: !userId ? skipToken : ({ queryKey, signal }) =>
+      new Promise((resolve) =>
+        watchSyncStatus({
+          url,
+          getAccessToken: accessTokenFrom(auth, userId),
+          signal,
+          onStatus: (status, estimate) =>
+            cache.setQueryData<Seen>(queryKey, { status, estimate, problem: null }),
+          onError(problem) {
+            if (problem.kind === "signed_out") void forgetSession(auth, userId);
+            if (problem.kind !== "unreachable") resolve({ ...NOTHING, problem });
+            // In an outage the last status still stands.
+            else cache.setQueryData<Seen>(queryKey, (seen = NOTHING) => ({ ...seen, problem }));
+          },
+        })
+      ),
+    // The watch decides when to poll, and nothing of it is kept for the next session.
+    staleTime: Infinity,
+    gcTime: 0,
+    networkMode: "always",
+  });
+  /** Begins a new watch, which polls at once. */
+  const pollNow = useCallback(() => void cache.invalidateQueries({ queryKey: ["sync-status"] }), [cache]);
+  return { ...data, pollNow };
 }

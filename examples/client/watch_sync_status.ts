@@ -1,11 +1,12 @@
 /**
- * A client of get-sync-status that polls no more than it has to: copy this folder into a front end. Depends on
- * nothing. Runs in all browsers' versions since March 2024 (`AbortSignal.any`), on Deno and on Node.js 22 or newer.
+ * A client of get-sync-status that polls no more than it has to: copy this folder into a front end. It depends
+ * on nothing, and runs in browsers, React Native, Deno and Node.js 20.
  */
 
 /// <reference lib="dom" />
 
-import type { ActiveJob, ErrorBody, SyncStatus } from "./types.ts";
+import { inTime } from "./in_time";
+import type { ActiveJob, SyncStatus } from "./types";
 
 /** What went wrong. */
 export type SyncStatusProblem =
@@ -14,124 +15,35 @@ export type SyncStatusProblem =
   /** The user belongs to no agency; the watch has ended. */
   | { kind: "forbidden" }
   /**
-   * The user's session is over, or another user's has taken its place; the watch has ended. Then call
-   * `forgetSession` of access_token.ts, since supabase-js may still hold the session that is over. Do not call
-   * `signOut` alone: it ends the session of whoever is signed in by now.
+   * The user's session is over, or another user's has taken its place; the watch has ended. Call
+   * `forgetSession` then; `signOut` would end the session of whoever is signed in by now.
    */
   | { kind: "signed_out" };
 
-/** How a poll went. `sent` is false if there was no token to send. */
-export type PollOutcome =
-  | { kind: "status"; status: SyncStatus }
-  | { kind: "unreachable"; sent: boolean }
-  | Exclude<SyncStatusProblem, { kind: "unreachable" }>;
+/** What people ask of an active job, and the endpoint deliberately does not send. */
+export interface JobEstimate {
+  /** The mean since the start; null until it is known. */
+  callsPerSecond: number | null;
+  /** Until the last call is processed at that rate; null until it is known, and while the job is stalled. */
+  secondsRemaining: number | null;
+  /** Whether the job has probably lost its worker: no activity for two minutes by the server's clock. */
+  stalled: boolean;
+}
 
-/** What a poll needs. */
-export interface PollOptions {
+/** What a watch needs. What a callback throws is an unhandled rejection, after which the watch goes on. */
+export interface WatchSyncStatusOptions {
   /** The function's address, `https://<ref>.supabase.co/functions/v1/get-sync-status`. */
   url: string;
   /**
-   * Gives the access token, a fresh one if `refresh` is true, and null if the session is over. It rejects
-   * if that is not known. With supabase-js: `accessTokenFrom(supabase.auth, userId)` of access_token.ts.
+   * Gives the access token, another one than `refused`, or null if the session is over; rejects if that is not
+   * known. With supabase-js: `accessTokenFrom(supabase.auth, userId)` of access_token.ts.
    */
-  getAccessToken(options: { refresh: boolean }): Promise<string | null>;
+  getAccessToken(refused?: string): Promise<string | null>;
   /** Ends the poll that is under way, and the watch. */
   signal: AbortSignal;
-}
-
-/** What a watch needs. What a callback throws is an unhandled rejection; in a browser the watch goes on. */
-export interface WatchSyncStatusOptions extends PollOptions {
-  onStatus(status: SyncStatus): void;
+  /** `estimate` is null while no job is active. */
+  onStatus(status: SyncStatus, estimate: JobEstimate | null): void;
   onError(problem: SyncStatusProblem): void;
-}
-
-const SECOND = 1_000;
-
-/** How long a page waits, in milliseconds. Only this decides what open pages ask for together. */
-export const INTERVALS = {
-  /** Between two polls of an active job: a hundredth of its age, within these bounds. */
-  active: { shortest: 2 * SECOND, longest: 15 * SECOND },
-  /** Between two polls while no job is active. */
-  idle: 30 * SECOND,
-  /** Such a wait is longer or shorter by up to this share, by chance: pages must not poll all at once. */
-  spread: 0.2,
-  /** After each failure the wait is multiplied by this. Then a random part, at most half of it, is subtracted. */
-  growth: 4,
-  /** The longest wait after a failed poll. */
-  retry: 60 * SECOND,
-  /** The same without a token: supabase-js sends nothing for a minute after a failure, so asking it is free. */
-  retryToken: 15 * SECOND,
-  /** The longest wait after the network has returned. */
-  online: 4 * SECOND,
-  /** The shortest wait if somebody asks for a poll at once. */
-  hurry: 2 * SECOND,
-};
-
-/**
- * Polls once. If the function refuses the token, it is refreshed and sent once more.
- *
- * @throws the signal's reason once that is aborted, and nothing else
- */
-export async function pollSyncStatus({ url, getAccessToken, signal }: PollOptions): Promise<PollOutcome> {
-  let sent = false;
-  try {
-    for (const refresh of [false, true]) {
-      const token = await inTime(signal, () => getAccessToken({ refresh }));
-      if (!token) break;
-      sent = true;
-      const headers = { Authorization: `Bearer ${token}` };
-      const outcome = await inTime(signal, (signal) => fetch(url, { headers, signal }).then(readAnswer));
-      if (outcome !== "unauthorized") return outcome;
-    }
-    return { kind: "signed_out" };
-  } catch {
-    signal.throwIfAborted();
-    return { kind: "unreachable", sent };
-  }
-}
-
-/** What a task gives; rejects after 15 s, or once the signal is aborted. The function answers within 10 s. */
-function inTime<Result>(signal: AbortSignal, task: (signal: AbortSignal) => Promise<Result>) {
-  signal.throwIfAborted();
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(15 * SECOND)]);
-  const result = task(limit);
-  const end = new Promise<never>((_, reject) => limit.addEventListener("abort", () => reject(limit.reason)));
-  return Promise.race([result, end]);
-}
-
-/** By status and body together: a firewall or a gateway in the function's place sends one or the other. */
-async function readAnswer(response: Response): Promise<PollOutcome | "unauthorized"> {
-  const body: SyncStatus | ErrorBody = await response.json();
-  if (response.status === 200 && "active" in body) return { kind: "status", status: body };
-  const code = "error" in body && body.code;
-  if (response.status === 401 && code === "unauthorized") return code;
-  if (response.status === 403 && code === "forbidden") return { kind: code };
-  return { kind: "unreachable", sent: true };
-}
-
-/**
- * Gives a function that takes the outcome of each poll, in order, and says how many milliseconds to wait before
- * the next; Infinity if there is none. A job that waits for its turn is as old as the first outcome with it.
- */
-export function pacePolls(): (outcome: PollOutcome) => number {
-  let interval = INTERVALS.active.shortest;
-  let seen = { id: "", at: 0 };
-  return (outcome) => {
-    if (outcome.kind === "unreachable") {
-      const longest = outcome.sent ? INTERVALS.retry : INTERVALS.retryToken;
-      interval = Math.min(longest, interval * INTERVALS.growth);
-      return interval * (1 - Math.random() / 2);
-    }
-    if (outcome.kind !== "status") return Infinity;
-    interval = INTERVALS.idle;
-    if (outcome.status.active) {
-      const { id, started_at } = outcome.status.job;
-      if (seen.id !== id) seen = { id, at: Date.now() };
-      const age = Date.now() - (Date.parse(started_at ?? "") || seen.at);
-      interval = Math.min(INTERVALS.active.longest, Math.max(INTERVALS.active.shortest, age / 100));
-    }
-    return interval * (1 + INTERVALS.spread * (2 * Math.random() - 1));
-  };
 }
 
 /** A watch that runs. */
@@ -139,85 +51,158 @@ export interface SyncStatusWatch {
   /** Resolves when the watch has ended, at once after an abort; never rejects. */
   ended: Promise<void>;
   /**
-   * Asks for a poll now, for example after the user has started an import. Several calls make one poll. It
-   * starts at least 2 s after the last poll began, never during one; in a hidden tab, once the tab is shown.
+   * Asks for a poll, for example after the user has started an import. Several calls make one. It starts 2 s
+   * after the last poll began or later, never during one; in a hidden tab, once the tab is shown.
    */
   pollNow(): void;
 }
 
+const SECOND = 1_000;
+
 /**
- * Polls until it is aborted, the session is over or the user has no agency.
- *
- * One poll at a time, at the {@link INTERVALS}: often while a job is young, less often as it gets old, while none
- * is active, and after failures. Never while the tab is hidden. When the tab is shown again or the network has
- * returned, it polls soon; if a poll is under way, after that one.
+ * Change here how often open pages poll. A wait is a share of the time since something began, within bounds, and
+ * then longer or shorter by up to `spread`, by chance: pages must not poll all at once.
  */
-export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatch {
-  const { onStatus, onError } = options;
-  const end = new AbortController();
-  const signal = AbortSignal.any([options.signal, end.signal]);
-  const tab = globalThis.document;
-  const pace = pacePolls();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let polling = false;
-  // By performance.now().
-  let [leftAt, dueAt] = [-Infinity, Infinity];
+const INTERVALS = {
+  /** While a job is active, since its start. */
+  active: { share: 0.01, shortest: 2 * SECOND, longest: 15 * SECOND, spread: 0.2 },
+  /** While none is, since the last change. */
+  idle: { share: 0.1, shortest: 30 * SECOND, longest: 260 * SECOND, spread: 0.15 },
+  /** After a failed poll, since the last status. */
+  failed: { share: 3, shortest: 3 * SECOND, longest: 45 * SECOND, spread: 1 / 3 },
+  /** The same without a token: nothing is sent, and supabase-js decides when it asks Auth. */
+  noToken: { share: 0.1, shortest: 2 * SECOND, longest: 15 * SECOND, spread: 0 },
+};
 
-  async function poll() {
-    polling = true;
-    leftAt = performance.now();
-    dueAt = Infinity;
-    const outcome = await pollSyncStatus({ ...options, signal }).catch(() => null);
-    polling = false;
-    if (!outcome || signal.aborted) return;
-    const ms = pace(outcome);
-    if (ms === Infinity) end.abort();
-    else pollWithin(ms);
-    // Last: what a callback throws does not end the watch.
-    if (outcome.kind === "status") onStatus(outcome.status);
-    else onError(outcome.kind === "unreachable" ? { kind: outcome.kind, retryInMs: ms } : outcome);
-  }
-  function pollWithin(ms: number) {
-    dueAt = Math.min(dueAt, performance.now() + ms);
-    clearTimeout(timer);
-    if (polling || signal.aborted || tab?.visibilityState === "hidden") return;
-    const left = Math.max(dueAt, leftAt + INTERVALS.hurry) - performance.now();
-    if (left > 0) timer = setTimeout(poll, left);
-    else void poll();
-  }
-  const pollNow = () => pollWithin(0);
-
-  // Hiding the tab ends the wait, so that showing it polls. Node.js has none of these events.
-  tab?.addEventListener("visibilitychange", pollNow, { signal });
-  globalThis.addEventListener?.("online", () => pollWithin(INTERVALS.online * Math.random()), { signal });
-  signal.addEventListener("abort", () => clearTimeout(timer));
-  const ended = new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve());
-  });
-  pollNow();
-  return { ended, pollNow };
+function wait(kind: keyof typeof INTERVALS, elapsed: number): number {
+  const { share, shortest, longest, spread } = INTERVALS[kind];
+  const ms = Math.min(longest, Math.max(shortest, elapsed * share));
+  return ms * (1 + spread * (2 * Math.random() - 1));
 }
 
-/** What people ask of an active job, and the endpoint deliberately does not send. */
-export interface JobOutlook {
-  /** The mean since the start, by the server's clock; null until it is known. */
-  callsPerSecond: number | null;
-  /** Until the last call is processed at that rate; null until it is known, and while the job is stalled. */
-  secondsRemaining: number | null;
-  /** Whether the job has probably lost its worker: no activity for two minutes by this machine's clock. */
-  stalled: boolean;
+/** What a poll comes to, and the server's time in milliseconds since 1970. */
+type Outcome =
+  | { kind: "status"; status: SyncStatus; at: number }
+  | { kind: "unauthorized" | "forbidden" | "signed_out" | "unreachable" };
+
+/** Asks once. A firewall or a gateway in the function's place may send its status or its body, not both. */
+async function ask(url: string, token: string, signal: AbortSignal): Promise<Outcome> {
+  const response = await fetch(url, { headers: { Authorization: `Bearer ${token}` }, signal });
+  const { active, job, recent_job, error, code } = await response.json();
+  if (response.status === 200) {
+    // The machine's clock may be days off.
+    const at = Date.parse(response.headers.get("Date") ?? "") || Date.now();
+    if (active === true && job?.id) return { kind: "status", status: { active, job }, at };
+    const isIdle = active === false && (recent_job === null || recent_job?.id);
+    if (isIdle) return { kind: "status", status: { active, recent_job }, at };
+  }
+  if (response.status === 401 && error && code === "unauthorized") return { kind: code };
+  if (response.status === 403 && error && code === "forbidden") return { kind: code };
+  return { kind: "unreachable" };
 }
 
-/** Derives what an active job's numbers say of its future; `now` is in milliseconds since 1970. */
-export function deriveOutlook(job: ActiveJob, now: number = Date.now()): JobOutlook {
+function estimate(job: ActiveJob, at: number): JobEstimate {
   const startedAt = Date.parse(job.started_at ?? "");
   const lastActivityAt = Date.parse(job.last_activity_at ?? "");
   const seconds = (lastActivityAt - startedAt) / SECOND;
   const callsPerSecond = seconds > 0 && job.processed_calls > 0 ? job.processed_calls / seconds : null;
-  const stalled = job.status === "in_progress" && now - (lastActivityAt || startedAt) > 120 * SECOND;
-  const secondsRemaining = callsPerSecond === null || job.total_calls === null || stalled
-    ? null
-    : Math.max(0, job.total_calls - job.processed_calls) / callsPerSecond;
-  return { callsPerSecond, secondsRemaining, stalled };
+  const stalled = job.status === "in_progress" && at - (lastActivityAt || startedAt) > 120 * SECOND;
+  const isKnown = callsPerSecond !== null && job.total_calls !== null && !stalled;
+  // Totals may be estimates: more may have been processed.
+  const callsLeft = Math.max(0, (job.total_calls ?? 0) - job.processed_calls);
+  return { callsPerSecond, secondsRemaining: isKnown ? callsLeft / callsPerSecond : null, stalled };
+}
+
+/**
+ * Polls until it is aborted, the session is over or the user has no agency: one poll at a time, at the
+ * {@link INTERVALS}, never in a hidden tab, and soon when the tab is shown again or the network has returned.
+ *
+ * The function judges a token, not the machine's clock: one that it accepts is sent until it is refused.
+ */
+export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatch {
+  const { url, getAccessToken, signal, onStatus, onError } = options;
+  const tab = globalThis.document;
+  const now = () => performance.now();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let [polling, over] = [false, false];
+  let token: string | null | undefined;
+  let [refused, seen]: (string | undefined)[] = [];
+  let [leftAt, dueAt] = [-Infinity, Infinity];
+  let [changedAt, succeededAt] = [now(), now()];
+
+  async function poll() {
+    [polling, leftAt, dueAt] = [true, now(), Infinity];
+    const outcome = await pollOnce(true).catch((): Outcome => ({ kind: "unreachable" }));
+    polling = false;
+    if (over) return;
+    const { kind } = outcome;
+    // The callbacks come last: what they throw does not end the watch.
+    if (kind === "forbidden" || kind === "signed_out") {
+      end();
+      return onError({ kind });
+    }
+    if (kind !== "status") {
+      const retryInMs = wait(token ? "failed" : "noToken", now() - succeededAt);
+      pollWithin(retryInMs);
+      return onError({ kind: "unreachable", retryInMs });
+    }
+    const { status, at } = outcome;
+    pollWithin(waitAfter(status, at));
+    onStatus(status, status.active ? estimate(status.job, at) : null);
+  }
+
+  async function pollOnce(mayRepeat: boolean): Promise<Outcome> {
+    const sent = token ??= await inTime(signal, () => getAccessToken(refused));
+    if (sent === null) return { kind: "signed_out" };
+    const outcome = await inTime(signal, (signal) => ask(url, sent, signal));
+    // A new token that is refused contradicts itself, and is no sign-out.
+    if (outcome.kind !== "unauthorized" || !mayRepeat) return outcome;
+    [refused, token] = [sent, undefined];
+    return await pollOnce(false);
+  }
+
+  function waitAfter(status: SyncStatus, at: number): number {
+    succeededAt = now();
+    const job = status.active ? status.job.id : `recent ${status.recent_job?.id}`;
+    if (job !== seen) [seen, changedAt] = [job, now()];
+    if (!status.active) return wait("idle", now() - changedAt);
+    const age = at - Date.parse(status.job.started_at ?? "");
+    // A job that waits for its turn is as old as the first status with it.
+    return wait("active", Number.isNaN(age) ? now() - changedAt : age);
+  }
+
+  function pollWithin(ms: number) {
+    dueAt = Math.min(dueAt, now() + ms);
+    clearTimeout(timer);
+    if (polling || over || tab?.visibilityState === "hidden") return;
+    const left = Math.max(dueAt, leftAt + 2 * SECOND) - now();
+    if (left > 0) timer = setTimeout(poll, left);
+    else void poll();
+  }
+
+  /** The waits are short again. */
+  function pollAnew(ms: number) {
+    changedAt = succeededAt = now();
+    pollWithin(ms);
+  }
+  const pollNow = () => pollAnew(0);
+  const onOnline = () => pollAnew(4 * SECOND * Math.random());
+
+  let resolve = () => {};
+  const ended = new Promise<void>((each) => resolve = each);
+  function end() {
+    over = true;
+    clearTimeout(timer);
+    signal.removeEventListener("abort", end);
+    tab?.removeEventListener("visibilitychange", pollNow);
+    globalThis.removeEventListener?.("online", onOnline);
+    resolve();
+  }
+  signal.addEventListener("abort", end);
+  // Hiding the tab ends the wait, and showing it polls. Only browsers have these events.
+  tab?.addEventListener("visibilitychange", pollNow);
+  globalThis.addEventListener?.("online", onOnline);
+  if (signal.aborted) end();
+  else pollNow();
+  return { ended, pollNow };
 }

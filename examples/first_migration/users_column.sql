@@ -1,8 +1,6 @@
--- For a project that has a table public.users: it gains the column agency_id, and
--- nothing else of it changes. Edit the table of your tenants, here organizations.
--- If users.id is not the id in auth.users, take users_view.sql.
-
--- If a column of yours says it already, for example organization_id, derive it:
+-- For a project that has a table public.users, whose id is the id in auth.users: it gains the column agency_id.
+-- Edit the name of your tenants' table, here organizations. If a column of yours names the tenant already, for
+-- example organization_id, look whether people could ever write it, then derive this one:
 -- add column agency_id uuid generated always as (organization_id) stored;
 alter table public.users
 add column agency_id uuid references public.organizations (id) on delete set null;
@@ -15,10 +13,54 @@ comment on index public.users_agency_id_idx is 'Finds the users of a tenant, for
 
 grant select (id, agency_id) on public.users to authenticated;
 
+-- If people can read their own row already, delete this policy:
+-- select policyname, roles, cmd, qual from pg_policies where tablename = 'users';
 create policy "get-sync-status: users read their own row"
 on public.users
 for select
 to authenticated
 using (id = (select auth.uid()));
 
-comment on policy "get-sync-status: users read their own row" on public.users is 'The endpoint needs the caller''s own row to find the agency.';
+comment on policy "get-sync-status: users read their own row" on public.users
+is 'The endpoint needs the caller''s own row to find the agency.';
+
+-- The lock: whoever sets agency_id reads that agency's jobs. Only the back end may,
+-- whatever policies and grants this table gets later. It does not see what SECURITY
+-- DEFINER functions of the owner write: let none copy an agency from user metadata.
+create schema if not exists private;
+
+create function private.lock_agency_id()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if current_user = 'service_role'
+  or pg_has_role((select relowner from pg_catalog.pg_class where oid = tg_relid), 'usage') then
+    return new;
+  end if;
+  -- An upsert of a row as it is: PostgreSQL asks here before it finds the conflict.
+  if exists (select from public.users where users.id = new.id and users.agency_id = new.agency_id) then
+    return new;
+  end if;
+  raise insufficient_privilege
+  using message = 'Only service_role and the owner of the table may set agency_id.';
+end;
+$$;
+
+comment on function private.lock_agency_id()
+is 'Refuses that users set agency_id; it runs with the rights of whoever writes.';
+
+revoke all on function private.lock_agency_id() from public, anon, authenticated, service_role;
+
+-- Triggers run in the order of their names: these see what the others have written. If agency_id is derived,
+-- write the column that it is derived from in its place, here and in the function.
+create trigger zz_lock_agency_id_on_insert
+before insert on public.users
+for each row when (new.agency_id is not null)
+execute function private.lock_agency_id();
+
+create trigger zz_lock_agency_id_on_update
+before update on public.users
+for each row when ((new.id, new.agency_id) is distinct from (old.id, old.agency_id))
+execute function private.lock_agency_id();

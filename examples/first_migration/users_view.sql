@@ -1,10 +1,13 @@
--- For a project with other names: a view says which user (an id of auth.users)
--- belongs to which tenant. Edit its three lines, here for a table of members.
--- A user has one row: of several memberships, choose one.
+-- For a project with other names: a view says which user (an id of auth.users) belongs to which tenant. Edit its
+-- three lines, here for a table of members. It is as safe as that table: whoever can write there that they belong
+-- to a tenant reads its jobs. 05_tenancy.sql tries it. If a user has one row there, as in a table of profiles,
+-- append the part "The lock" of users_column.sql, with the names of that table and its columns.
+
+-- Which membership counts, if a user may have several? Choose it by what only your back end writes, for example
+-- "where is_default": with two rows a user may get a 500.
 create view public.users with (security_invoker = true) as
-select   distinct on (user_id) user_id as id, account_id as agency_id
-from     public.account_members
-order by user_id, account_id;
+select user_id as id, account_id as agency_id
+from   public.account_members;
 
 comment on view public.users is 'For get-sync-status: the tenant of each user, read with the rights of the caller.';
 

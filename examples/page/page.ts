@@ -1,26 +1,12 @@
 /**
- * The page that shows a sync job: signs a demo user in, watches the status and
- * writes it into the card of index.html. Its words, dates and numbers are
- * British English (en-GB), whatever the browser's language.
- *
- * Once it runs, a button that must wait is `aria-disabled`, not `disabled`: it
- * keeps the focus.
+ * Signs a demo user in, watches the import of the user's agency, and shows it in index.html: in British English,
+ * whatever the browser's language. No button is ever disabled: one that must wait says so and keeps the focus.
  */
 
-/// <reference lib="dom" />
-
-import { createClient, type User } from "@supabase/supabase-js";
-import { accessTokenFrom, forgetSession, keepSession } from "../client/access_token.ts";
+import { createClient } from "@supabase/supabase-js";
+import { accessTokenFrom, forgetSession, keepSession, watchUserId } from "../client/access_token.ts";
 import type { ActiveJob, RecentJob, SyncStatus } from "../client/types.ts";
-import { deriveOutlook, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
-
-/** What the server of the page says. */
-interface Config {
-  url: string;
-  publishableKey: string;
-  password: string;
-  users: string[];
-}
+import { type JobEstimate, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
 
 /** Finds an element of index.html. */
 function part(id: string): HTMLElement {
@@ -34,207 +20,171 @@ function set(id: string, text: string): void {
   if (part(id).textContent !== text) part(id).textContent = text;
 }
 
-/** Hides elements; the focus inside of one moves to another element. */
-function hide(ids: string[], focus = "title"): void {
-  for (const id of ids) {
-    if (part(id).contains(document.activeElement)) part(focus).focus();
-    part(id).hidden = true;
-  }
+/** Shows an element or hides it; the focus inside of what is hidden moves to another. */
+function show(id: string, shown = true, focus = "card"): void {
+  if (!shown && part(id).contains(document.activeElement)) part(focus).focus();
+  part(id).hidden = !shown;
 }
 
-const setBusy = (id: string, busy: boolean) => part(id).ariaDisabled = String(busy);
-const isBusy = (id: string) => part(id).ariaDisabled === "true";
+/** Sets the title of the card, and announces it with what else is news. */
+function setTitle(title: string, more = ""): void {
+  set("sign", "");
+  set("title", title);
+  set("news", title + more);
+}
 
-const config: Config = await (await fetch("config.json")).json();
+const config: { url: string; publishableKey: string; password: string; users: string[] } =
+  await (await fetch("config.json")).json();
 const supabase = createClient(config.url, config.publishableKey, { global: { fetch: keepSession() } });
 
 const choice = part("choice").appendChild(document.createElement("select"));
 choice.append(...config.users.map((email) => new Option(email)));
 
-/** Whose job the card shows. */
-let shown: User | undefined;
+/** Whose import the page shows. */
+let shownId: string | undefined;
 let watch = new AbortController();
-/** Settles when a session that is over has been forgotten, so that the next sign-in's is not. */
-let forgotten = Promise.resolve();
 
 /** Ends the watch and empties the card: nothing of the user before is left in it. */
-function leave(status: string): void {
+function clear(): void {
   watch.abort();
-  shown = undefined;
-  hide(["card", "job", "start", "retry"], "submit");
-  for (const id of ["notice", "news"]) set(id, "");
-  set("sign-in-status", status);
+  for (const id of ["job", "start"]) show(id, false);
+  for (const id of ["message", "notice", "request", "news"]) set(id, "");
 }
 
-/** Shows the job of a user from now on. */
-function show(user: User): void {
-  leave("");
-  shown = user;
-  const { signal } = watch = new AbortController();
-  const getAccessToken = accessTokenFrom(supabase.auth, user.id);
-  choice.value = user.email ?? "";
-  set("whose", choice.value);
-  setBusy("start", false);
-  part("card").hidden = false;
-  title("Looking for an import …");
+function showSignIn(message: string): void {
+  clear();
+  shownId = undefined;
+  set("message", message);
+  show("sign-in");
+  for (const id of ["card", "account"]) show(id, false, "submit");
+}
+
+function showUser(userId: string): void {
+  if (userId === shownId) return;
+  clear();
+  shownId = userId;
+  setTitle("Looking for an import …");
+  for (const id of ["card", "account"]) show(id);
+  show("sign-in", false);
+
+  watch = new AbortController();
+  const { signal } = watch;
   /** Whether the request for an import is under way: until it is answered no status says anything of it. */
-  let starting = false;
+  let isStarting = false;
   const { pollNow } = watchSyncStatus({
     url: `${config.url}/functions/v1/get-sync-status`,
-    getAccessToken,
+    getAccessToken: accessTokenFrom(supabase.auth, userId),
     signal,
-    onStatus: (status) => starting || showStatus(status),
-    onError: (problem) => showProblem(problem, user),
+    onStatus(status, estimate) {
+      if (!isStarting) showStatus(status, estimate);
+    },
+    onError: (problem) => showProblem(problem, userId),
   });
-
-  part("try").onclick = () => {
-    retryAt = 0;
-    countDown();
-    set("notice", "Trying again …");
-    pollNow();
-  };
 
   // A product asks its own back end for this; here the server of the page is one.
   part("start").onclick = async () => {
-    if (isBusy("start")) return;
-    starting = true;
-    setBusy("start", true);
-    set("notice", "Starting the import …");
-    const token = await getAccessToken({ refresh: false }).catch(() => null);
-    const headers = { Authorization: `Bearer ${token}` };
+    if (isStarting) return;
+    isStarting = true;
+    set("request", "Starting the import …");
+    const { data: { session } } = await supabase.auth.getSession();
+    const headers = { Authorization: `Bearer ${session?.access_token}` };
     const answer = await fetch("imports", { method: "POST", headers, signal }).catch(() => undefined);
     if (signal.aborted) return;
-    starting = false;
-    if (answer?.ok) return pollNow();
-    setBusy("start", false);
-    set("notice", "The import could not be started. Please try again.");
+    isStarting = false;
+    // 409: somebody else of the agency was quicker, and the next status shows that import.
+    const isThere = answer?.ok || answer?.status === 409;
+    set("request", isThere ? "" : "The import could not be started. Please try again.");
+    pollNow();
   };
 }
 
-part("sign-in").addEventListener("submit", async (event) => {
+let isSigningIn = false;
+part("sign-in").onsubmit = async (event) => {
   event.preventDefault();
-  // One sign-in at a time: the answer to an earlier one must not replace the session of a later one.
-  if (isBusy("submit")) return;
-  setBusy("submit", true);
+  // One at a time: the answer to an earlier sign-in must not replace the session of a later one.
+  if (isSigningIn) return;
+  isSigningIn = true;
+  set("message", "Signing in …");
   const email = choice.value;
-  // Whoever is signed in still is, and stays on the page if this fails.
-  set("sign-in-status", "Signing in …");
-  // The answer to its sign-out may never come.
-  await Promise.race([forgotten, new Promise((resolve) => setTimeout(resolve, 15_000))]);
-  const { data, error } = await supabase.auth.signInWithPassword({ email, password: config.password });
-  setBusy("submit", false);
-  if (data.user) return show(data.user);
-  const reason = error?.code === "invalid_credentials" ? "wrong password" : "the service is unreachable";
-  set("sign-in-status", `${email} could not sign in: ${reason}. Please try again.`);
-});
-
-// A session that another tab began, or that the last visit left. No session is
-// not yet the end of one: the watch says when it is.
-supabase.auth.onAuthStateChange(async (event, session) => {
-  // The sign-in under way shows its own user; a session that was stored may return meanwhile.
-  const isOwn = event === "SIGNED_IN" && isBusy("submit");
-  if (session && !isOwn && session.user.id !== shown?.id) show(session.user);
-  if (event === "SIGNED_OUT" && !shown) set("sign-in-status", "Your session is over. Please sign in again.");
-  // In an outage the first event has no session, although one is stored; a later event has it.
-  if (session || event !== "INITIAL_SESSION") return;
-  const { error } = await supabase.auth.getSession();
-  if (error && !shown && !isBusy("submit")) {
-    set("sign-in-status", "The service is unreachable. Trying again …");
-  }
-});
-
-// Only now does signing in do anything.
-part("submit").removeAttribute("disabled");
-
-const RESULTS = {
-  completed: "The last import is complete",
-  failed: "The last import failed",
-  cancelled: "The last import was cancelled",
+  const { data } = await supabase.auth.signInWithPassword({ email, password: config.password });
+  isSigningIn = false;
+  if (data.user) return showUser(data.user.id);
+  set("message", `${email} could not sign in. Please try again.`);
 };
 
-function showStatus(status: SyncStatus): void {
-  hide(["retry"]);
-  part("start").hidden = false;
-  if (status.active) return showActive(status.job);
+part("sign-out").onclick = () => {
+  // In an outage, supabase-js may take half a minute.
+  set("message", "Signing out …");
+  void supabase.auth.signOut({ scope: "local" });
+};
+
+// supabase-js tries for half a minute before it reports an outage.
+const outage = setTimeout(() => set("message", "The service is slow or unreachable. Trying again …"), 2_000);
+
+supabase.auth.onAuthStateChange((_event, session) => set("email", session?.user.email ?? ""));
+watchUserId(supabase.auth, (userId) => {
+  clearTimeout(outage);
+  if (userId) showUser(userId);
+  // With the form on the page, it also says why it is there.
+  if (!userId && part("sign-in").hidden) showSignIn(shownId ? "You are signed out." : "Please sign in.");
+});
+
+const SIGNS = { completed: "✓", failed: "✕", cancelled: "–" };
+
+function showStatus(status: SyncStatus, estimate: JobEstimate | null): void {
+  show("start", !status.active);
+  if (status.active) return showActive(status.job, estimate);
   set("notice", "");
-  setBusy("start", false);
-  part("job").hidden = !status.recent_job;
-  if (!status.recent_job) return title("Nothing has been imported yet");
-  title(RESULTS[status.recent_job.status]);
-  showJob(status.recent_job, [`Requested ${dateTime(status.recent_job.created_at)}.`]);
+  const job = status.recent_job;
+  show("job", job !== null);
+  if (!job) return setTitle("Nothing has been imported yet");
+  setTitle(`Last import: ${job.status}`);
+  set("sign", SIGNS[job.status]);
+  part("sign").className = job.status;
+  showJob(job, null, `Requested ${dateTime(job.created_at)}.`);
 }
 
-function showActive(job: ActiveJob): void {
-  const { progress_percent: percent, started_at, last_activity_at } = job;
-  const pending = job.status === "pending";
+function showActive(job: ActiveJob, estimate: JobEstimate | null): void {
+  // A total may be an estimate: the bar is not full as long as there is work.
+  const percent = job.progress_percent === null ? null : Math.min(99, job.progress_percent);
   // Each tenth is news to a screen reader; each call would be noise.
   const news = percent === null ? "" : `: ${Math.floor(percent / 10) * 10}% done`;
-  title(pending ? "The import is about to start" : "The import is running", news);
+  set("request", "");
+  setTitle(job.status === "pending" ? "The import is about to start" : "The import is running", news);
 
-  const { callsPerSecond, secondsRemaining, stalled } = deriveOutlook(job);
-  const facts = started_at ? [`Started ${dateTime(started_at)}.`] : [];
-  if (secondsRemaining !== null) facts.push(`${duration(secondsRemaining)} left.`);
-  if (callsPerSecond !== null && !stalled) facts.push(`Calls per minute: ${roughly(callsPerSecond * 60)}.`);
-  showJob(job, facts);
-  const active = last_activity_at ?? started_at;
-  set("notice", stalled && active ? `The import seems stalled: no activity since ${dateTime(active)}.` : "");
+  const lastActive = job.last_activity_at ?? job.started_at;
+  const isStalled = estimate?.stalled && lastActive;
+  set("notice", isStalled ? `The import seems stalled: no activity since ${dateTime(lastActive)}.` : "");
 
-  setBusy("start", true);
-  part("bar").hidden = false;
-  set(
-    "progress-label",
-    percent !== null ? `${percent}% done` : pending ? "Waiting for its turn" : "Counting the calls",
-  );
-  // Without a value the bar is indeterminate, which is what is known.
-  if (percent === null) part("progress").removeAttribute("value");
-  else part("progress").setAttribute("value", String(percent));
+  const started = job.started_at ? `Started ${dateTime(job.started_at)}.` : "";
+  const left = estimate?.secondsRemaining ? `${duration(estimate.secondsRemaining)} left.` : "";
+  showJob(job, percent, `${started} ${left}`);
 }
 
-/** Shows what each job says, and these facts. */
-function showJob(job: ActiveJob | RecentJob, facts: string[]): void {
-  part("job").hidden = false;
-  part("bar").hidden = true;
+/** Shows what each job says. Without a percentage there is no bar: it would move, and seem to know something. */
+function showJob(job: ActiveJob | RecentJob, percent: number | null, facts: string): void {
+  const { processed_calls: processed, total_calls: total } = job;
+  show("job");
   set("period", `Calls from ${date(job.date_from)} to ${date(job.date_to)}`);
-  set("outlook", facts.join(" "));
-  const total = job.total_calls === null ? "" : ` of ${whole(job.total_calls)}`;
-  const done = `Processed ${whole(job.processed_calls)}${total} calls: ${whole(job.imported_calls)} imported`;
-  set("counts", `${done}, ${whole(job.skipped_calls)} skipped, ${whole(job.failed_calls)} failed.`);
+  const about = total !== null && processed > total ? "about " : "";
+  const ofTotal = total === null ? "" : ` of ${about}${whole(total)}`;
+  set("done", `${percent === null ? "Processed" : `${percent}% done:`} ${whole(processed)}${ofTotal} calls`);
+  show("bar", percent !== null);
+  part("bar").setAttribute("value", String(percent ?? 0));
+  set("imported", whole(job.imported_calls));
+  set("skipped", whole(job.skipped_calls));
+  set("failed", whole(job.failed_calls));
+  set("facts", facts);
 }
 
-function showProblem(problem: SyncStatusProblem, user: User): void {
-  switch (problem.kind) {
-    case "unreachable": {
-      const outdated = part("job").hidden ? "" : " What is shown may be out of date.";
-      set("notice", `The service is unreachable.${outdated}`);
-      retryAt = performance.now() + problem.retryInMs;
-      countDown();
-      part("retry").hidden = false;
-      return;
-    }
-    case "forbidden":
-      set("notice", "");
-      hide(["job", "start", "retry"]);
-      return title("Your user belongs to no agency");
-    case "signed_out":
-      leave("Your session is over. Please sign in again.");
-      forgotten = forgetSession(supabase.auth, user.id).catch(reportError);
+function showProblem({ kind }: SyncStatusProblem, userId: string): void {
+  if (kind === "unreachable") return set("notice", "The service is unreachable. Trying again …");
+  if (kind === "signed_out") {
+    showSignIn("Your session is over. Please sign in again.");
+    return void forgetSession(supabase.auth, userId).catch(reportError);
   }
-}
-
-/** When the watch polls again after a failure, by performance.now(). */
-let retryAt = 0;
-
-/** In no live region: a screen reader would read each second. */
-function countDown(): void {
-  const left = retryAt - performance.now();
-  set("countdown", left > 0 ? `Next try in ${inWords(left / 1_000, "second")}.` : "");
-}
-setInterval(countDown, 1_000);
-
-/** Sets the title, and announces it with what else is news. */
-function title(text: string, more = ""): void {
-  set("title", text);
-  set("news", text + more);
+  clear();
+  setTitle("Your user belongs to no agency");
 }
 
 // The period is whole days in UTC; in local time its end could fall on another day.
@@ -243,7 +193,6 @@ const date = (timestamp: string) =>
 const dateTime = (timestamp: string) =>
   new Date(timestamp).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const whole = (value: number) => value.toLocaleString("en-GB");
-const roughly = (value: number) => value.toLocaleString("en-GB", { maximumSignificantDigits: 2 });
 const duration = (seconds: number) =>
   seconds < 5_400 ? inWords(seconds / 60, "minute") : inWords(seconds / 3_600, "hour");
 const inWords = (value: number, unit: string) =>

@@ -6,11 +6,10 @@
 "use client";
 
 import { useCallback, useEffect, useRef, useState } from "react";
-import { accessTokenFrom, type SupabaseAuth } from "../client/access_token";
-import type { SyncStatus } from "../client/types.ts";
+import { accessTokenFrom, forgetSession, type SupabaseAuth } from "../client/access_token";
+import type { SyncStatus } from "../client/types";
 import {
-  deriveOutlook,
-  type JobOutlook,
+  type JobEstimate,
   type SyncStatusProblem,
   type SyncStatusWatch,
   watchSyncStatus,
@@ -22,71 +21,69 @@ export interface UseSyncStatusOptions {
   url: string;
   /** `supabase.auth` of a client that was made with `keepSession`. */
   auth: SupabaseAuth;
-  /** Whose status; null while nobody is signed in, undefined while that is not known: then nothing is polled. */
+  /** What `watchUserId` says. While it is null or undefined, nothing is polled. */
   userId: string | null | undefined;
 }
 
-/** What is known of the job of one user. */
+/** What is known of one user's job. */
 interface Seen {
-  /** The last status; null until there is one, and once the session is over or the user has no agency. */
+  /** The last status; null until there is one, and after the end of the watch. */
   status: SyncStatus | null;
-  /** What the active job's numbers said of its future when they came; null while no job is active. */
-  outlook: JobOutlook | null;
+  /** What the active job's numbers say of its future; null while no job is active. */
+  estimate: JobEstimate | null;
   /** What went wrong since the last status; null if nothing did. */
   problem: SyncStatusProblem | null;
 }
 
 /** What {@link useSyncStatus} gives. */
 export interface SyncStatusView extends Seen {
-  /** `pollNow` of the watch, or a new watch if the last one has ended by itself; always the same function. */
+  /** `pollNow` of the watch, or a new watch if that has ended; always the same function. */
   pollNow: SyncStatusWatch["pollNow"];
 }
 
-const NOTHING: Seen = { status: null, outlook: null, problem: null };
+const NOTHING: Seen = { status: null, estimate: null, problem: null };
 
 /**
  * Watches from mount to unmount, and shows nothing of one user to the next.
  *
- * A change of `url` or `userId` ends the watch, begins the next, and empties what is shown in the same
- * render. A watch that has ended by itself, with `signed_out` or `forbidden`, begins again when `userId`
- * changes, by `pollNow`, or when the component is mounted anew. After `signed_out` call `forgetSession`:
- * then the same user can sign in again.
+ * A watch ends by itself with `forbidden`, or with `signed_out`, which also removes the session. The next begins
+ * when `userId` changes, by `pollNow`, or when the component is mounted anew.
  *
- * Each call is a watch of its own. Components that show the same status share one: call the hook once above
- * them, and hand down what it gives by a context.
+ * Each call is a watch of its own. To share one, call the hook once and hand down what it gives by a context.
  */
 export function useSyncStatus({ url, auth, userId }: UseSyncStatusOptions): SyncStatusView {
-  const [watches, setWatches] = useState(1);
-  const [seen, setSeen] = useState({ ...NOTHING, url, userId });
-  // During the render: an effect would leave the user before on the screen until it ran.
-  if (seen.url !== url || seen.userId !== userId) setSeen({ ...NOTHING, url, userId });
-
+  const [attempt, setAttempt] = useState(1);
+  const [seen, setSeen] = useState({ ...NOTHING, userId });
   const watch = useRef<SyncStatusWatch | null>(null);
+
   useEffect(() => {
     if (!userId) return;
     const controller = new AbortController();
-    const started = watchSyncStatus({
+    watch.current = watchSyncStatus({
       url,
       getAccessToken: accessTokenFrom(auth, userId),
       signal: controller.signal,
-      onStatus(status) {
-        const outlook = status.active ? deriveOutlook(status.job) : null;
-        setSeen({ status, outlook, problem: null, url, userId });
+      onStatus: (status, estimate) => setSeen({ status, estimate, problem: null, userId }),
+      onError(problem) {
+        // In an outage the last status still stands; any other problem is the end of the watch.
+        const isOver = problem.kind !== "unreachable";
+        if (isOver) watch.current = null;
+        setSeen((seen) => ({ ...(isOver ? NOTHING : seen), problem, userId }));
+        if (problem.kind === "signed_out") void forgetSession(auth, userId);
       },
-      // With url and userId: the next user may be on the page before this effect is cleaned up.
-      onError: (problem) =>
-        setSeen((seen) => ({ ...(problem.kind === "unreachable" ? seen : NOTHING), problem, url, userId })),
     });
-    watch.current = started;
-    void started.ended.then(() => {
-      if (watch.current === started) watch.current = null;
-    });
-    return () => controller.abort();
-  }, [url, auth, userId, watches]);
+    return () => {
+      controller.abort();
+      watch.current = null;
+      setSeen({ ...NOTHING, userId });
+    };
+  }, [url, auth, userId, attempt]);
 
   const pollNow = useCallback(() => {
     if (watch.current) watch.current.pollNow();
-    else setWatches((watches) => watches + 1);
+    else setAttempt((attempt) => attempt + 1);
   }, []);
-  return { status: seen.status, outlook: seen.outlook, problem: seen.problem, pollNow };
+  // The first render for another user comes before the effect above has emptied what was seen.
+  const { status, estimate, problem } = seen.userId === userId ? seen : NOTHING;
+  return { status, estimate, problem, pollNow };
 }

@@ -8,10 +8,8 @@ create table public.agencies (
   created_at timestamptz not null default now()
 );
 
-comment on table  public.agencies            is 'The tenants: each agency sees its own rows and nobody else''s.';
-comment on column public.agencies.id         is 'Primary key.';
-comment on column public.agencies.name       is 'What people call the agency; never empty.';
-comment on column public.agencies.created_at is 'When the agency was created.';
+comment on table  public.agencies      is 'The tenants: each agency sees its own rows and nobody else''s.';
+comment on column public.agencies.name is 'What people call the agency; never empty.';
 
 create table public.users (
   id         uuid        not null primary key references auth.users (id) on delete cascade,
@@ -19,14 +17,53 @@ create table public.users (
   created_at timestamptz not null default now()
 );
 
-comment on table  public.users            is 'What the application knows of a signed-in user, beside auth.users.';
-comment on column public.users.id         is 'The user''s id in auth.users; the row goes when the auth user is deleted.';
-comment on column public.users.agency_id  is 'The agency the user belongs to; null if there is none, or it was deleted.';
-comment on column public.users.created_at is 'When the row was created.';
+comment on table  public.users           is 'What the application knows of a signed-in user, beside auth.users.';
+comment on column public.users.id        is 'The user''s id in auth.users; the row goes when the auth user is deleted.';
+comment on column public.users.agency_id is 'The agency the user belongs to; null if there is none, or it was deleted.';
 
 create index users_agency_id_idx on public.users (agency_id);
 
 comment on index public.users_agency_id_idx is 'Finds the users of an agency, for example when the agency is deleted.';
+
+-- The lock: whoever sets agency_id reads that agency's jobs. Only the back end may,
+-- whatever policies and grants this table gets later. It does not see what SECURITY
+-- DEFINER functions of the owner write: let none copy an agency from user metadata.
+create schema if not exists private;
+
+create function private.lock_agency_id()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if current_user = 'service_role'
+  or pg_has_role((select relowner from pg_catalog.pg_class where oid = tg_relid), 'usage') then
+    return new;
+  end if;
+  -- An upsert of a row as it is: PostgreSQL asks here before it finds the conflict.
+  if exists (select from public.users where users.id = new.id and users.agency_id = new.agency_id) then
+    return new;
+  end if;
+  raise insufficient_privilege
+  using message = 'Only service_role and the owner of the table may set agency_id.';
+end;
+$$;
+
+comment on function private.lock_agency_id()
+is 'Refuses that users set agency_id; it runs with the rights of whoever writes.';
+
+revoke all on function private.lock_agency_id() from public, anon, authenticated, service_role;
+
+-- Triggers run in the order of their names: these see what the others have written.
+create trigger zz_lock_agency_id_on_insert
+before insert on public.users
+for each row when (new.agency_id is not null)
+execute function private.lock_agency_id();
+
+create trigger zz_lock_agency_id_on_update
+before update on public.users
+for each row when ((new.id, new.agency_id) is distinct from (old.id, old.agency_id))
+execute function private.lock_agency_id();
 
 -- Older Supabase stacks grant the API roles everything on a new table, newer
 -- ones nothing. Revoking first makes the outcome the same on both.
@@ -44,7 +81,8 @@ for select
 to authenticated
 using (id = (select auth.uid()));
 
-comment on policy "Users read their own row" on public.users is 'The endpoint needs the caller''s own row to find the agency, and no other: colleagues stay invisible.';
+comment on policy "Users read their own row" on public.users
+is 'The endpoint needs the caller''s own row to find the agency, and no other: colleagues stay invisible.';
 
 create policy "Users read their own agency"
 on public.agencies
@@ -52,4 +90,5 @@ for select
 to authenticated
 using (id = (select users.agency_id from public.users where users.id = (select auth.uid())));
 
-comment on policy "Users read their own agency" on public.agencies is 'A front end may show the name of the user''s agency; the list of all tenants stays invisible.';
+comment on policy "Users read their own agency" on public.agencies
+is 'A front end may show the name of the user''s agency; the list of all tenants stays invisible.';

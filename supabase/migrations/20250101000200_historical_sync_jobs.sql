@@ -1,8 +1,7 @@
--- Each row is one import of an agency's historical calls.
-
 create type public.sync_job_status as enum ('pending', 'in_progress', 'completed', 'failed', 'cancelled');
 
-comment on type public.sync_job_status is 'pending and in_progress are active; completed, failed and cancelled are finished.';
+comment on type public.sync_job_status
+is 'pending and in_progress are active; completed, failed and cancelled are finished.';
 
 create table public.historical_sync_jobs (
   id               uuid                   not null primary key default gen_random_uuid(),
@@ -35,33 +34,34 @@ create table public.historical_sync_jobs (
   constraint historical_sync_jobs_failed_calls    check (failed_calls    >= 0)
 );
 
-comment on table  public.historical_sync_jobs                  is 'Imports of historical calls, one row a job; only the back end writes them.';
-comment on column public.historical_sync_jobs.id               is 'Primary key.';
-comment on column public.historical_sync_jobs.agency_id        is 'The agency whose calls are imported; its jobs go with it.';
-comment on column public.historical_sync_jobs.status           is 'Where the job is in its life.';
+comment on table public.historical_sync_jobs
+is 'Imports of historical calls, one row a job; only the back end writes them.';
+
+comment on column public.historical_sync_jobs.agency_id        is 'Whose calls are imported; its jobs go with it.';
 comment on column public.historical_sync_jobs.date_from        is 'Start of the period whose calls are imported.';
 comment on column public.historical_sync_jobs.date_to          is 'End of that period, not before its start.';
-comment on column public.historical_sync_jobs.total_calls      is 'Calls in the period; null until they have been counted.';
-comment on column public.historical_sync_jobs.processed_calls  is 'Calls dealt with so far.';
-comment on column public.historical_sync_jobs.imported_calls   is 'Calls imported.';
-comment on column public.historical_sync_jobs.skipped_calls    is 'Calls skipped, duplicates for example.';
+comment on column public.historical_sync_jobs.total_calls      is 'Calls in the period; null until they are counted.';
+comment on column public.historical_sync_jobs.processed_calls  is 'Calls dealt with so far, one way or the other.';
+comment on column public.historical_sync_jobs.skipped_calls    is 'Calls that were not imported, as duplicates are.';
 comment on column public.historical_sync_jobs.failed_calls     is 'Calls that could not be imported.';
-comment on column public.historical_sync_jobs.started_at       is 'When the job began to run; null while it is pending.';
-comment on column public.historical_sync_jobs.last_activity_at is 'When the job last made progress; null before its first.';
-comment on column public.historical_sync_jobs.created_at       is 'When the job was requested; the most recent job is the one requested last.';
+comment on column public.historical_sync_jobs.started_at       is 'When the job began to run; null if pending.';
+comment on column public.historical_sync_jobs.last_activity_at is 'When the job last made progress; null before that.';
+comment on column public.historical_sync_jobs.created_at       is 'When the job was requested.';
 
 create unique index historical_sync_jobs_active_idx
 on public.historical_sync_jobs (agency_id)
 where status in ('pending', 'in_progress');
 
-comment on index public.historical_sync_jobs_active_idx is 'At most one active job per agency; answers get_active_sync_job.';
+comment on index public.historical_sync_jobs_active_idx
+is 'At most one active job per agency; answers get_active_sync_job.';
 
 -- Not partial: a generic plan of a prepared statement, in which the statuses are
 -- a parameter, could not use it.
 create index historical_sync_jobs_recent_idx
 on public.historical_sync_jobs (agency_id, created_at desc, id desc);
 
-comment on index public.historical_sync_jobs_recent_idx is 'The most recent job of an agency without a sort, by id if created_at is equal; an agency''s jobs when it is deleted.';
+comment on index public.historical_sync_jobs_recent_idx
+is 'The most recent job of an agency without a sort, by id if created_at is equal. Serves the foreign key, too.';
 
 revoke all on public.historical_sync_jobs from public, anon, authenticated, service_role;
 
@@ -77,4 +77,5 @@ for select
 to authenticated
 using (agency_id = (select private.current_agency_id()));
 
-comment on policy "Users read the jobs of their own agency" on public.historical_sync_jobs is 'The tenant boundary: whatever a caller asks for, only jobs of the caller''s own agency answer.';
+comment on policy "Users read the jobs of their own agency" on public.historical_sync_jobs
+is 'The tenant boundary: whatever a caller asks for, only jobs of the caller''s own agency answer.';

@@ -1,16 +1,3 @@
--- PostgREST answers a call that fits two functions with 300 (PGRST203), and every poll with 500.
-do $$
-begin
-  if exists (
-    select from pg_proc
-    where  pronamespace = 'public'::regnamespace
-    and    proname      = 'get_active_sync_job'
-  ) then
-    raise exception 'There is a function public.get_active_sync_job already: drop or rename it, then apply this migration again.';
-  end if;
-end;
-$$;
-
 -- SECURITY INVOKER: row-level security decides what the caller sees, whichever
 -- agency the argument names. BEGIN ATOMIC: names are resolved now, and callers
 -- need no right on schema private. "select jobs" returns the whole row, with
@@ -28,7 +15,8 @@ begin atomic
   and    jobs.status in ('pending', 'in_progress');
 end;
 
-comment on function public.get_active_sync_job(uuid) is 'The pending or in-progress job of an agency, or no row. Without an argument: of the caller''s own agency.';
+comment on function public.get_active_sync_job(uuid)
+is 'The pending or in-progress job of an agency, or no row. Without an argument: of the caller''s own agency.';
 
 -- Functions are executable by everyone unless that is revoked.
 revoke all on function public.get_active_sync_job(uuid) from public, anon, authenticated, service_role;

@@ -1,16 +1,17 @@
 /** Missing or invalid Authorization header or token: 401, end to end. */
 
 import assert from "node:assert/strict";
-import { SignJWT, UnsecuredJWT } from "jose";
+import { type JWTPayload, SignJWT, UnsecuredJWT } from "jose";
 import { poll, reportSkipped, test } from "../support/helpers.ts";
 import { startProject } from "../support/project.ts";
 
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());
 
-const { importing, finished, fresh } = await project.addScene();
+const { importing, finished, fresh } = await project.addTestData();
 const token = await project.signIn(importing);
 
+const IN_AN_HOUR = Math.floor(Date.now() / 1_000) + 3_600;
 const ANOTHER_SECRET = "another-secret-of-at-least-32-characters";
 const { secret } = project;
 
@@ -29,33 +30,25 @@ async function is401(authorization?: string): Promise<void> {
 }
 
 /** Makes a token as Auth does, with these claims. Signed with the project's key if that is known. */
-function forge(
-  claims: Record<string, unknown>,
-  key = secret ?? ANOTHER_SECRET,
-  expiry: number | string = "1h",
-): Promise<string> {
-  return new SignJWT({ role: "authenticated", aud: "authenticated", ...claims })
+function forge(claims: JWTPayload, key = secret ?? ANOTHER_SECRET): Promise<string> {
+  return new SignJWT({ role: "authenticated", aud: "authenticated", exp: IN_AN_HOUR, ...claims })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-    .setIssuedAt(0)
-    .setExpirationTime(expiry)
     .sign(new TextEncoder().encode(key));
-}
-
-const FORGED = "tokens that are forged with the project's own key";
-if (!secret) reportSkipped(FORGED, "the key is not known: SUPABASE_JWT_SECRET names it");
-else {
-  test("GET accepts a forged token with the right key and a live session's claims", async () => {
-    // So the refusals below come from their changes, not from the forging.
-    const { session_id } = JSON.parse(atob(token.split(".")[1] ?? ""));
-    const copy = await forge({ sub: importing.id, session_id });
-    assert.equal((await askWith(`Bearer ${copy}`)).status, 200);
-  });
 }
 
 const [header, payload = "", signature] = token.split(".");
 const another = btoa(atob(payload).replace(importing.id, finished.id)).replaceAll("=", "");
-const unsigned = new UnsecuredJWT({ sub: importing.id, role: "authenticated" }).setExpirationTime("1h")
-  .encode();
+const unsigned = new UnsecuredJWT({ sub: importing.id, role: "authenticated", exp: IN_AN_HOUR }).encode();
+
+if (!secret) reportSkipped("forged tokens with the right key", "SUPABASE_JWT_SECRET does not name it");
+else {
+  test("GET accepts a forged token with the right key and a live session's claims", async () => {
+    // So the refusals below come from their changes, not from the forging.
+    const { session_id } = JSON.parse(atob(payload));
+    const copy = await forge({ sub: importing.id, session_id });
+    assert.equal((await askWith(`Bearer ${copy}`)).status, 200);
+  });
+}
 
 const REFUSED: Record<string, string | undefined> = {
   "without an Authorization header": undefined,
@@ -67,12 +60,9 @@ const REFUSED: Record<string, string | undefined> = {
   "with a legacy anon key as Bearer token": `Bearer ${await forge({ role: "anon" })}`,
   "with a token signed with another key": `Bearer ${await forge({ sub: importing.id }, ANOTHER_SECRET)}`,
   "with a token without a signature (alg none)": `Bearer ${unsigned}`,
-  "with alg none and a signature": `Bearer ${unsigned}c2ln`,
   "with another user's id in a token whose signature is kept": `Bearer ${header}.${another}.${signature}`,
-  "with an expired token": `Bearer ${await forge({ sub: importing.id }, undefined, 1)}`,
-  "with a token of a user whom Auth does not know": `Bearer ${await forge({
-    sub: "d0000000-0000-4000-8000-00000000000d",
-  })}`,
+  "with an expired token": `Bearer ${await forge({ sub: importing.id, exp: 1 })}`,
+  "with a token of a user whom Auth does not know": `Bearer ${await forge({ sub: crypto.randomUUID() })}`,
 };
 for (const [condition, authorization] of Object.entries(REFUSED)) {
   test(`GET answers 401 ${condition}`, () => is401(authorization));
@@ -89,12 +79,10 @@ test("GET answers 401 on the next poll after a sign-out", async () => {
 test("GET answers 401 on the next poll after the user is deleted", async () => {
   const session = `Bearer ${await project.signIn(fresh)}`;
   assert.equal((await askWith(session)).status, 200);
-  await project.removeUsers(fresh.email);
+  await project.removeUser(fresh.id);
   await is401(session);
 });
 
 test("GET accepts the scheme in any case", async () => {
-  for (const scheme of ["bearer", "BEARER", "bEaReR"]) {
-    assert.equal((await askWith(`${scheme}  ${token} `)).status, 200);
-  }
+  assert.equal((await askWith(`bEaReR  ${token} `)).status, 200);
 });

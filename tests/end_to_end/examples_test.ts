@@ -14,76 +14,69 @@ import { startProject } from "../support/project.ts";
 
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());
+const people = await project.addTestData();
 
-const people = await project.addScene();
-
+const auth = { persistSession: false, autoRefreshToken: false };
 async function signedInAs({ email }: { email: string }) {
-  const supabase = createClient(project.url, project.publishableKey, {
-    auth: { persistSession: false, autoRefreshToken: false },
-  });
+  const supabase = createClient(project.url, project.publishableKey, { auth });
   await supabase.auth.signInWithPassword({ email, password: project.password });
   return supabase;
 }
 const fresh = await signedInAs(people.fresh);
 const nobody = await signedInAs(people.nobody);
-
 const NEVER: SyncStatus = { active: false, recent_job: null };
 
-test("supabase_js.ts gives the status, and the stable code of an error", async () => {
-  assert.deepEqual(await bySupabaseJs.syncStatus(fresh), NEVER);
-  await assert.rejects(bySupabaseJs.syncStatus(nobody), { message: "forbidden" });
-});
-
-test("supabase_js.ts passes on Auth's error in an outage, and does not call it unauthorized", async () => {
-  const { data: { session } } = await fresh.auth.getSession();
-  const expired = createClient(project.url, project.publishableKey, {
-    auth: {
-      autoRefreshToken: false,
-      storage: {
-        getItem: () => JSON.stringify({ ...session, expires_at: 1 }),
-        setItem: () => {},
-        removeItem: () => {},
-      },
-    },
-    global: { fetch: () => Promise.resolve(new Response("{}", { status: 429 })) },
-  });
-  await assert.rejects(bySupabaseJs.syncStatus(expired), { name: "AuthApiError", status: 429 });
-});
-
-test("fetch.ts gives the status, and the stable code of an error", async () => {
+test("supabase_js.ts and fetch.ts give the status, and the stable code of an error", async () => {
   const ask = (token: string) => byFetch.syncStatus(project.url, project.publishableKey, token);
+  assert.deepEqual(await bySupabaseJs.syncStatus(fresh), NEVER);
   assert.deepEqual(await ask(await project.signIn(people.fresh)), NEVER);
+  await assert.rejects(bySupabaseJs.syncStatus(nobody), { message: "forbidden" });
   await assert.rejects(ask(await project.signIn(people.nobody)), { message: "forbidden" });
   await assert.rejects(ask("nonsense"), { message: "unauthorized" });
 });
 
-test("watch.ts reports the status and a problem, until it is aborted", async () => {
-  const controller = new AbortController();
-  const { signal } = controller;
-  const status = await new Promise((resolve, reject) =>
-    watch(fresh, project.url, people.fresh.id, { onStatus: resolve, onError: reject, signal })
-  );
-  assert.deepEqual(status, NEVER);
-  controller.abort();
-  const problem = await new Promise((resolve, reject) =>
-    watch(nobody, project.url, people.nobody.id, {
-      onStatus: reject,
-      onError: resolve,
-      signal: new AbortController().signal,
-    })
-  );
-  assert.deepEqual(problem, { kind: "forbidden" });
+test("neither takes a gateway's page for a status, nor hides what the gateway answered", async () => {
+  let status = 200;
+  const page = () => new Response("<!doctype html>", { status });
+  await using gateway = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, page);
+  const url = `http://127.0.0.1:${gateway.addr.port}`;
+  const ask = () => bySupabaseJs.syncStatus(createClient(url, "key", { auth }));
+  const askByFetch = () => byFetch.syncStatus(url, "key", "token");
+  for (const each of [ask, askByFetch]) await assert.rejects(each, { message: "HTTP 200 without a status" });
+  status = 504;
+  await assert.rejects(ask, { name: "FunctionsHttpError" });
+  await assert.rejects(askByFetch, { message: "HTTP 504 without a status" });
+});
+
+test("supabase_js.ts passes on Auth's error in an outage, and does not call it unauthorized", async () => {
+  const { data: { session } } = await fresh.auth.getSession();
+  const expired = JSON.stringify({ ...session, expires_at: 1 });
+  const storage = { getItem: () => expired, setItem: () => {}, removeItem: () => {} };
+  const fetch = () => Promise.resolve(new Response("{}", { status: 429 }));
+  const supabase = createClient(project.url, "key", {
+    auth: { autoRefreshToken: false, storage },
+    global: { fetch },
+  });
+  await assert.rejects(bySupabaseJs.syncStatus(supabase), { name: "AuthApiError", status: 429 });
+});
+
+test("watch.ts reports the status and a problem", async () => {
+  const end = new AbortController();
+  const outcomeOf = (supabase: typeof fresh, userId: string) =>
+    new Promise((resolve) =>
+      watch(supabase, project.url, userId, { onStatus: resolve, onError: resolve, signal: end.signal })
+    );
+  assert.deepEqual(await outcomeOf(fresh, people.fresh.id), NEVER);
+  assert.deepEqual(await outcomeOf(nobody, people.nobody.id), { kind: "forbidden" });
+  end.abort();
 });
 
 if (Deno.build.os === "windows") reportSkipped("curl.sh", "Windows has no sh");
 else {
   test("curl.sh prints the status and its headers", async () => {
-    const env = {
-      ...Deno.env.toObject(),
-      SUPABASE_URL: project.url,
-      PUBLISHABLE_KEY: project.publishableKey,
-      ACCESS_TOKEN: await project.signIn(people.fresh),
-    };
+    const { url: SUPABASE_URL, publishableKey: PUBLISHABLE_KEY } = project;
+    const ACCESS_TOKEN = await project.signIn(people.fresh);
+    const env = { ...Deno.env.toObject(), SUPABASE_URL, PUBLISHABLE_KEY, ACCESS_TOKEN };
     const script = pathOf("../../examples/call/curl.sh", import.meta.url);
     const { stdout } = await promisify(execFile)("sh", [script], { env });
     assert.match(stdout, /^HTTP\/1\.1 200 OK/);

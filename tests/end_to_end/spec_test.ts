@@ -8,7 +8,7 @@ import { startProject } from "../support/project.ts";
 const project = await startProject();
 Deno.test.afterAll(() => project.stop());
 
-const scene = await project.addScene();
+const scene = await project.addTestData();
 const { harbour, lakeside, freshStart } = scene;
 const importing = await project.signIn(scene.importing);
 const finished = await project.signIn(scene.finished);

@@ -1,7 +1,4 @@
-/**
- * `deno task test:project` leaves the project that it tests as it was. Here that
- * is the local stack on the server that DATABASE_URL names.
- */
+/** `deno task test:project` on the local stack on the server that DATABASE_URL names. */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -22,24 +19,22 @@ async function onServer(): Promise<void> {
     await sql.end({ timeout: 5 });
     await stack.stop();
   });
-
-  const flag = `--project-ref=${new URL(stack.url).host}+${database.host}${database.pathname}`;
-  const start = (changes: Record<string, string> = {}, args = [flag]) => {
+  const name = `${new URL(stack.url).host}+${database.username}@${database.host}${database.pathname}`;
+  const start = (changes: Record<string, string> = {}, args = [`--project=${name}`]) => {
     const script = pathOf("../run/test_project.ts", import.meta.url);
-    const child = spawn(Deno.execPath(), ["run", "--quiet", "--allow-all", script, ...args], {
-      env: {
-        ...cleanEnvironment(),
-        NO_COLOR: "1",
-        SUPABASE_URL: stack.url,
-        SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY,
-        SUPABASE_JWT_SECRET: JWT_SECRET,
-        DATABASE_URL: database.href,
-        ...changes,
-      },
-    });
-    const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+    const env = {
+      ...cleanEnvironment(),
+      NO_COLOR: "1",
+      SUPABASE_URL: stack.url,
+      SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY,
+      SUPABASE_JWT_SECRET: JWT_SECRET,
+      PROJECT_DATABASE_URL: database.href,
+      ...changes,
+    };
+    const child = spawn(Deno.execPath(), ["run", "--quiet", "--allow-all", script, ...args], { env });
     let said = "";
     for (const output of [child.stdout, child.stderr]) output.on("data", (part) => said += part);
+    const ended = new Promise<string>((resolve) => child.once("close", () => resolve(said)));
     return { kill: (signal: NodeJS.Signals) => child.kill(signal), ended, said: () => said };
   };
   const readEverything = () => sql`select database_to_xml(true, false, '')::text`;
@@ -49,54 +44,48 @@ async function onServer(): Promise<void> {
       await check();
       assert.deepEqual(await readEverything(), before);
     }, 300_000);
+  const untilAgency = () =>
+    until(async () => (await sql`select from public.agencies where name like 'Test %'`).length > 0, 60_000);
 
   leavesAll("runs every test", async () => {
-    const run = start();
-    assert.equal(await run.ended, 0, run.said());
-    assert.match(run.said(), /GET accepts a forged token[^]*\| \d\d+ passed .*\| 0 failed/);
+    assert.match(await start().ended, /GET accepts a forged token[^]*\| \d\d+ passed .*\| 0 failed/);
   });
 
-  leavesAll("removes what a killed run has left and what it has added when it is interrupted", async () => {
-    const isUnderWay = async () =>
-      (await sql`select from public.agencies where id::text like 'a0000000-7e57-4%'`).length > 3;
+  leavesAll("ends at Ctrl-C while it adds users, and removes what a killed run has left", async () => {
     const killed = start();
-    await until(isUnderWay, 60_000);
-    const second = start();
-    assert.equal(await second.ended, 1);
-    assert.equal(second.said(), "Another run is under way on this project.\n");
+    await untilAgency();
+    assert.equal(await start().ended, "Another run is under way on this project.\n");
     killed.kill("SIGKILL");
-    // Its tests hold the same output, so they have ended too.
     await killed.ended;
-    const next = start({ SUPABASE_JWT_SECRET: "another-secret-of-at-least-32-characters" });
-    await until(() => next.said().includes("Testing "));
-    await until(isUnderWay, 60_000);
+    const next = start();
+    await until(() => next.said().includes("Removed "), 60_000);
+    await untilAgency();
     next.kill("SIGINT");
-    assert.notEqual(await next.ended, 0);
-    assert.match(next.said(), /^Removed \d+ agencies that an earlier run had left, and its users\./);
-    assert.match(next.said(), /Auth refuses what SUPABASE_JWT_SECRET signs: no tests with forged tokens\./);
-    assert.match(next.said(), /Removed the \d+ agencies that the tests had added, and their users\.\n$/);
+    assert.match(await next.ended, /^Removed (\d+) of \1 .*\nRemoved (\d+) of \2 .*\nInterrupted\.\n$/);
   });
 
-  const stranger = new URL(database);
-  stranger.username = "authenticator";
-  const hosted = "https://abcdefghijklmnopqrst.supabase.co";
-  const pooler = "postgresql://postgres.abcdefghijklmnopqrst@pooler.test/postgres";
-  const REFUSED: [what: string, changes: Record<string, string>, due: RegExp][] = [
-    ["a project that --project-ref does not name", {}, /If you mean it: --project-ref=\S+\n$/],
-    ["an empty environment", { SUPABASE_URL: "" }, /^Set SUPABASE_URL\.\n$/],
-    ["one project's address and another's database", { SUPABASE_URL: hosted }, /name two projects/],
-    ["one project's database and another's address", { DATABASE_URL: pooler }, /name two projects/],
-    ["a pooler in transaction mode", { DATABASE_URL: "postgresql://u@127.0.0.1:6543/x" }, /is a pooler/],
-    ["no server", { DATABASE_URL: "postgresql://127.0.0.1:9/x" }, /^DATABASE_URL must .*: .*\n$/],
-    ["a database without the tables", { DATABASE_URL: new URL("postgres", database).href }, /push the migr/],
-    ["a connection that is not the owner's", { DATABASE_URL: stranger.href }, /^[^\n]*be the owner's.*\n$/],
-    ["an address without the function", { SUPABASE_URL: "http://127.0.0.1:9" }, /deploy it first\.\n$/],
-  ];
-  for (const [what, changes, due] of REFUSED) {
-    leavesAll(`refuses ${what}`, async () => {
-      const run = start(changes, []);
-      assert.equal(await run.ended, 1);
-      assert.match(run.said(), due);
-    });
-  }
+  leavesAll("names what it cannot remove, and what Auth refuses", async () => {
+    await sql`create table public.notes (author uuid references auth.users (id))`;
+    await sql`insert into auth.users (id, email, is_sso_user)
+              values (gen_random_uuid(), 'left@get-sync-status.test', false)`;
+    await sql`insert into public.notes select id from auth.users where email like 'left@%'`;
+    const refused = await start({ SUPABASE_SECRET_KEY: "wrong" }).ended;
+    assert.match(refused, /^Removed 0 of 1 .*\nNot removed: left@\S+: .* foreign key constraint "notes_/);
+    assert.match(refused, /\nUsers cannot be added\. If nobody may .* SUPABASE_SECRET_KEY; .*: .+\.\n/);
+    await sql`drop table public.notes`;
+    assert.match(await start({ SUPABASE_SECRET_KEY: "wrong" }).ended, /^Removed 1 of 1 .*\nUsers cannot/);
+  });
+
+  leavesAll("refuses what is not a project that it may change", async () => {
+    const stranger = new URL(database);
+    stranger.username = "authenticator";
+    const REFUSED: [changes: Record<string, string>, due: RegExp][] = [
+      [{}, /If you mean it: --project=\S+\n$/],
+      [{ SUPABASE_URL: "https://abcdefghijklmnopqrst.supabase.co" }, /are two projects\.\n$/],
+      [{ SUPABASE_URL: "http://127.0.0.1:9" }, /deploy it first\.\n$/],
+      [{ PROJECT_DATABASE_URL: new URL("postgres", database).href }, /push the migrations first\.\n$/],
+      [{ PROJECT_DATABASE_URL: stranger.href }, /be the owner's direct connection: .*\n$/],
+    ];
+    for (const [changes, due] of REFUSED) assert.match(await start(changes, []).ended, due);
+  });
 }

@@ -1,7 +1,3 @@
-/**
- * Real browsers for the tests.
- */
-
 import { type Browser, chromium } from "playwright-core";
 import { reportSkipped } from "./helpers.ts";
 

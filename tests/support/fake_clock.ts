@@ -3,25 +3,62 @@
  */
 
 import FakeTimers, { type Clock } from "@sinonjs/fake-timers";
+import { test } from "./helpers.ts";
 
-/** Runs a task on a clock that stands still at `now`, in milliseconds since 1970; `Math.random` is given back. */
-export async function onFakeClock(now: number, task: (clock: Clock) => Promise<void>): Promise<void> {
-  const clock = FakeTimers.install({
-    now,
-    toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"],
-  });
-  const { timeout } = AbortSignal;
-  const { random } = Math;
-  AbortSignal.timeout = (ms) => {
-    const controller = new AbortController();
-    setTimeout(() => controller.abort(new DOMException("Signal timed out.", "TimeoutError")), ms);
-    return controller.signal;
-  };
-  try {
-    await task(clock);
-  } finally {
-    AbortSignal.timeout = timeout;
-    Math.random = random;
-    clock.uninstall();
+/** The AbortController of React Native, which is that of the package abort-controller 3. */
+class BareSignal extends EventTarget {
+  aborted = false;
+}
+class BareController {
+  signal = new BareSignal();
+  abort() {
+    if (this.signal.aborted) return;
+    this.signal.aborted = true;
+    this.signal.dispatchEvent(new Event("abort"));
+  }
+}
+
+const REACT_NATIVE = {
+  AbortController: BareController,
+  AbortSignal: BareSignal,
+  DOMException: undefined,
+  addEventListener: undefined,
+  removeEventListener: undefined,
+};
+
+/** An answer that never comes: it fails once the signal is aborted. */
+export const never = (signal?: AbortSignal | null): Promise<Response> =>
+  new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
+
+/** What the tests replace, and give back. */
+const { fetch, AbortController, AbortSignal, DOMException, addEventListener, removeEventListener } =
+  globalThis;
+const OWN = { fetch, AbortController, AbortSignal, DOMException, addEventListener, removeEventListener };
+const { random } = Math;
+
+/**
+ * Registers a test that runs on a clock that stands still at `now`, in milliseconds since 1970, and once more
+ * with the classes of React Native. It may replace `fetch`, `document` and `Math.random`.
+ */
+export function testOnFakeClock(
+  sentence: string,
+  now: number,
+  task: (clock: Clock) => Promise<void>,
+): void {
+  for (const [runtime, classes] of Object.entries({ "": {}, " (React Native)": REACT_NATIVE })) {
+    test(sentence + runtime, async () => {
+      const clock = FakeTimers.install({
+        now,
+        toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"],
+      });
+      Object.assign(globalThis, classes);
+      try {
+        await task(clock);
+      } finally {
+        Object.assign(globalThis, OWN, { document: undefined });
+        Math.random = random;
+        clock.uninstall();
+      }
+    });
   }
 }

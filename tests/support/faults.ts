@@ -4,7 +4,7 @@
  */
 
 import type { ServerResponse } from "node:http";
-import type { Step } from "../../supabase/functions/get-sync-status/upstream.ts";
+import type { Reason, Step } from "../../supabase/functions/get-sync-status/upstream.ts";
 import {
   answer,
   authError,
@@ -17,16 +17,16 @@ import {
 
 export const STEPS = ["auth.getUser", "users", "get_active_sync_job", "historical_sync_jobs"] as const;
 
-/** One fault: how it looks at each step, and the status that the caller must be given. */
+/** One fault: how it looks at each step, and what comes of it. */
 export interface Fault {
   name: string;
   at(step: Step): Responder;
   /** 200 if the answer is right in spite of it. */
   expected: 200 | 500;
-  /** It gave no answer at all, so the step is asked once more. */
+  /** What the log says of a 500. */
+  reason?: Reason;
+  /** Nothing came back, so the request is sent a second time. */
   repeated?: true;
-  /** The step that the log names, if that is not the one at fault. */
-  seenAt?: Partial<Record<Step, Step>>;
 }
 
 /**
@@ -39,7 +39,6 @@ export interface Fault {
  */
 export const AUTH_ERRORS: [status: number, code: string, due: 401 | 500, reason: string][] = [
   [403, "bad_jwt", 401, "the signature, the expiry or a claim is not right"],
-  [400, "bad_jwt", 401, "the subject is no UUID"],
   [403, "user_not_found", 401, "the user was deleted"],
   [403, "user_banned", 401, "the user is banned"],
   [403, "session_not_found", 401, "the session was signed out"],
@@ -47,16 +46,10 @@ export const AUTH_ERRORS: [status: number, code: string, due: 401 | 500, reason:
   [400, "validation_failed", 401, "the token names no audience"],
   [401, "no_authorization", 500, "the header was removed on the way"],
   [403, "not_admin", 500, "that is asked only on other paths"],
-  [409, "conflict", 500, "the database was busy"],
   [429, "over_request_rate_limit", 500, "too many requests"],
   [500, "unexpected_failure", 500, "Auth or its database failed"],
-  [500, "unknown", 500, "Auth named no code of its own"],
   [504, "request_timeout", 500, "Auth took too long"],
 ];
-
-/** An error in the words of the service that a step asks. */
-const error = (step: Step, status: number, authCode: string, postgrestCode: string): Reply =>
-  step === "auth.getUser" ? authError(status, authCode) : postgrestError(status, postgrestCode);
 
 const page = (status: number, headers = {}) =>
   answer(status, `<html>${status}</html>`, { "Content-Type": "text/html", ...headers });
@@ -78,31 +71,35 @@ function drip(response: ServerResponse, bytes: string): void {
   response.once("close", () => clearInterval(timer));
 }
 
-/** Faults that gave an answer, or none in time: a 500 each. */
-const FAILING: Record<string, Fault["at"]> = {
-  "a connection that breaks in the middle of the body": (step) => (response) => {
-    const { status, headers, body } = HEALTHY[step];
-    response.writeHead(status, { ...headers, "Content-Length": String(body.length) });
-    response.write(body.slice(0, body.length >> 1), () => response.destroy());
-  },
+const LATE: Record<string, Fault["at"]> = {
   "an answer that comes byte by byte, for a quarter of an hour": (step) => (response) => {
     response.writeHead(200, HEALTHY[step].headers);
     drip(response, " ".repeat(1_000_000));
   },
   "an answer that never comes": () => () => {},
+};
+
+const ERRORS: Record<string, Fault["at"]> = {
   // As the gateway writes it if the publishable key was rotated.
   "401 without Auth's code": () => answer(401, '{"message":"Invalid API key"}'),
-  "403 without Auth's code": () => answer(403, '{"message":"Forbidden"}'),
   "403 with an HTML page": () => page(403),
-  "404": (step) => error(step, 404, "unexpected_failure", "PGRST202"),
+  "404": (step) =>
+    step === "auth.getUser" ? authError(404, "unexpected_failure") : postgrestError(404, "PGRST202"),
   "404 with an empty list": () => answer(404, "[]"),
   "404 without a body": () => answer(404, ""),
-  "429": (step) => error(step, 429, "over_request_rate_limit", "PGRST003"),
-  "500": (step) => error(step, 500, "unexpected_failure", "XX000"),
-  "502 with an HTML page": () => page(502),
   "503 with Retry-After": () => page(503, { "Retry-After": "120" }),
+  "505 with an HTML page": () => page(505),
   "520": () => page(520),
   "a redirect": (step) => answer(302, HEALTHY[step].body, { "Location": "/elsewhere" }),
+};
+
+const BROKEN: Record<string, Fault["at"]> = {
+  "a connection that breaks in the middle of the body": (step) => (response) => {
+    const { status, headers, body } = HEALTHY[step];
+    response.writeHead(status, { ...headers, "Content-Length": String(body.length) });
+    response.write(body.slice(0, body.length >> 1), () => response.destroy());
+  },
+  "a status that HTTP does not have": () => ({ socket }) => socket?.end("HTTP/1.1 99 No\r\n\r\n"),
   "200 with broken JSON": (step) => answer(200, HEALTHY[step].body.slice(0, -9)),
   "200 with an HTML page": () => page(200),
   "200 without a body": () => answer(200, ""),
@@ -113,29 +110,23 @@ const FAILING: Record<string, Fault["at"]> = {
   "206 with an empty list": () => answer(206, "[]"),
 };
 
+/** Makes the faults that are logged with one reason. */
+const failing = (reason: Reason, faults: Record<string, Fault["at"]>) =>
+  Object.entries(faults).map(([name, at]): Fault => ({ name, at, expected: 500, reason }));
+
 export const FAULTS: Fault[] = [
-  ...Object.entries(FAILING).map(([name, at]): Fault => ({ name, at, expected: 500 })),
+  ...failing("no answer in time", LATE),
+  ...failing("the answer is an error", ERRORS),
+  ...failing("the answer does not fit the contract", BROKEN),
   {
     name: "a connection that closes without an answer",
     at: () => (response) => response.destroy(),
     expected: 500,
+    reason: "no connection",
     repeated: true,
   },
   {
-    name: "200 of somebody else",
-    at: (step) => {
-      const owner = step === "auth.getUser" ? "id" : "agency_id";
-      return reply(
-        step,
-        right(step).map((row) => ({ ...row, [owner]: "a0000000-0000-4000-8000-000000000009" })),
-      );
-    },
-    expected: 500,
-    // An agency says nothing of whose it is; the job that is not its own does.
-    seenAt: { users: "get_active_sync_job" },
-  },
-  {
-    name: "a right answer of twenty megabytes",
+    name: "a right answer of twenty megabytes, with a column more",
     at: (step) => reply(step, right(step).map((row) => ({ padding: "x".repeat(20_000_000), ...row }))),
     expected: 200,
   },

@@ -1,11 +1,6 @@
-/**
- * What several test files need: the spec's examples, and one way to poll that
- * holds every response against the contract.
- */
-
 import assert from "node:assert/strict";
 import { PUBLISHABLE_KEY } from "../../local/stack.ts";
-import { runningProject } from "../run/test_people.ts";
+import { runningProject } from "../run/test_data.ts";
 import { parseErrorBody, parseSyncStatus } from "./published_contract.ts";
 
 /** Time as it is, also in tests with a clock of their own. */
@@ -71,10 +66,7 @@ const CODES: Record<number, string> = {
   500: "internal_error",
 };
 
-/**
- * Polls and asserts what holds for every answer: a status of the contract, its
- * body, CORS headers, no-store and a request id.
- */
+/** Polls, and asserts that the answer keeps the contract. */
 export async function poll(functionUrl: string, token?: string, init: RequestInit = {}): Promise<Answer> {
   const headers = new Headers(init.headers);
   headers.set("apikey", KEY);
@@ -82,13 +74,13 @@ export async function poll(functionUrl: string, token?: string, init: RequestIni
   return keepsContract(await fetch(functionUrl, { ...init, headers }));
 }
 
-/** Asserts that a response of the function keeps the contract, and reads it. */
+/** Reads a response, and asserts a status of the contract, its body, CORS headers, no-store and a request id. */
 export async function keepsContract(response: Response): Promise<Answer> {
   const { status, headers } = response;
   const text = await response.text();
   assert.equal(headers.get("Access-Control-Allow-Origin"), "*");
   assert.equal(headers.get("Access-Control-Allow-Methods"), "GET, OPTIONS");
-  assert.equal(headers.get("Access-Control-Expose-Headers"), "X-Request-Id");
+  assert.equal(headers.get("Access-Control-Expose-Headers"), "X-Request-Id, Date");
   assert.match(headers.get("Access-Control-Allow-Headers") ?? "", /\bauthorization\b/);
   assert.equal(headers.get("Cache-Control"), "no-store");
   assert.match(headers.get("X-Request-Id") ?? "", /^[0-9a-f-]{36}$/);

@@ -1,28 +1,28 @@
 /**
  * The Supabase project that the end-to-end tests run against: the local stack,
- * or a running project if `deno task test:project` says so. Tests have
- * agencies and users of their own there, and touch no others.
+ * or a running one if `deno task test:project` says so. Tests have agencies and
+ * users of their own there, and touch no others.
  */
 
 import postgres from "postgres";
 import { FUNCTION_PATH, JWT_SECRET, PUBLISHABLE_KEY, type Stack, startStack } from "../../local/stack.ts";
-import { managePeople, runningProject } from "../run/test_people.ts";
+import { manageTestData, runningProject } from "../run/test_data.ts";
 
-/** Gives the project, what tests do with their people there, and the secret that signs its tokens, if it is known. */
+/** Gives the project, what adds test data to it, and the secret that signs its tokens, if it is known. */
 export async function startProject() {
   const variable = Deno.env.get("TEST_PROJECT");
   if (!variable) {
     const stack = await startStack();
     const project = { SUPABASE_URL: stack.url, SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY };
     const keys = { publishableKey: PUBLISHABLE_KEY, secret: JWT_SECRET };
-    return { ...stack, ...managePeople(project, stack.sql), ...keys };
+    return { ...stack, ...manageTestData(project, stack.sql), ...keys };
   }
   const project = runningProject.parse(JSON.parse(variable));
-  const owner = postgres(project.DATABASE_URL, { max: 1, onnotice: () => {} });
+  const owner = postgres(project.PROJECT_DATABASE_URL, { max: 1, onnotice: () => {} });
   const sql: Stack["sql"] = async (query, parameters) =>
     await owner.unsafe(query, parameters as string[]) as unknown as never[];
   return {
-    ...managePeople(project, sql),
+    ...manageTestData(project, sql),
     url: project.SUPABASE_URL,
     publishableKey: project.SUPABASE_PUBLISHABLE_KEY,
     functionUrl: project.SUPABASE_URL + FUNCTION_PATH,

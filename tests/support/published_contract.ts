@@ -1,8 +1,3 @@
-/**
- * The published contract: reads answers as openapi.json describes them. The
- * function itself loads none of this.
- */
-
 import { z } from "zod";
 import document from "../../docs/openapi.json" with { type: "json" };
 import type { ErrorBody, SyncStatus } from "../../supabase/functions/get-sync-status/types.ts";
@@ -15,7 +10,6 @@ const $defs = JSON.parse(
 
 /** Makes the parser of a schema of openapi.json; it throws an Error that says what does not fit. */
 function makeParser<Type>(name: string): (body: unknown) => Type {
-  // The schema is generated from the type.
   const schema = z.fromJSONSchema({ $ref: `#/$defs/${name}`, $defs }) as z.ZodType<Type>;
   return (body) => schema.parse(body);
 }

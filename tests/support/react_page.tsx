@@ -1,69 +1,60 @@
 /**
- * What is copied for React, on a page, under StrictMode. A test writes what is shown, and to whom: "hook ann".
+ * What is copied for React, on a page, under StrictMode. A test writes what is shown, and to whom: "hook ann", or
+ * "hook ann ?query Bearer other" for another address and another client of supabase-js.
  */
 
 /// <reference lib="dom" />
 
+import { createClient } from "@supabase/supabase-js";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { Import } from "../../examples/call/react.tsx";
-import * as query from "../../examples/call/tanstack_query.ts";
-import { type SyncStatusView, useSyncStatus } from "../../examples/react/use_sync_status.ts";
+import { useSyncStatusQuery } from "../../examples/call/tanstack_query.ts";
+import { keepSession } from "../../examples/client/access_token.ts";
+import { useSyncStatus, type UseSyncStatusOptions } from "../../examples/react/use_sync_status.ts";
 
-const url = "/functions/v1/get-sync-status";
-let signedIn = "";
-const getSession = () =>
-  Promise.resolve({ data: { session: { access_token: "token", user: { id: signedIn } } }, error: null });
-const auth = { getSession, refreshSession: getSession, signOut: () => Promise.resolve() };
-type Whose = { userId: string };
+const supabase = createClient("https://project-ref.supabase.co", "key", { global: { fetch: keepSession() } });
+const other = createClient("https://other.supabase.co", "key");
+const start = () => fetch("/imports", { method: "POST" });
+const userIds: Record<string, string | null> = { ann: "ann", bob: "bob", nobody: null };
+type Props = UseSyncStatusOptions & { who: string; useSeen: typeof useSyncStatus };
 
 function Page() {
-  const [[what, userId = ""], setShown] = useState<string[]>([]);
-  const show = async (shown: string[]) => {
-    // As supabase-js reports it, after an answer: there React paints before it runs effects.
-    await fetch("/");
-    signedIn = shown[1] ?? "";
+  const [[what, who = "", query = "", , project], setShown] = useState<string[]>([]);
+  const show = (shown: string[]) => {
+    const [, id, , , project = "project-ref"] = shown;
+    const expires_at = id === "expired" ? 1 : 1e10;
+    const session = { access_token: project, refresh_token: "r", expires_at, user: { id } };
+    if (id) localStorage.setItem(`sb-${project}-auth-token`, JSON.stringify(session));
     setShown(shown);
   };
+  const url = `/functions/v1/get-sync-status${query}`;
+  const { auth } = project === "other" ? other : supabase;
+  const seen = { who, url, auth, userId: userIds[who] };
   return (
     <>
-      <input onChange={(event) => void show(event.target.value.split(" "))} />
-      <main>
-        {what === "hook" && <Watched userId={userId} />}
-        {what === "query" && <Fed userId={userId} />}
-        {what === "example" && <Import startImport={() => Promise.resolve()} />}
-      </main>
+      <input onChange={(event) => show(event.target.value.split(" "))} />
+      {what === "hook" && <Seen useSeen={useSyncStatus} {...seen} />}
+      {what === "query" && [1, 2].map((key) => <Seen key={key} useSeen={useSyncStatusQuery} {...seen} />)}
+      {what === "example" && <Import key={who} {...{ supabase, url, start }} />}
     </>
   );
 }
 
-function View({ userId, status, problem }: Whose & Partial<SyncStatusView>) {
-  const progress = status?.active ? `${status.job.progress_percent} %` : "no status";
-  return <p>{userId}: {progress}, {problem?.kind ?? "no problem"}</p>;
+/** A button that polls, and says what is seen; each render says it to the console. */
+function Seen({ who, useSeen, ...options }: Props) {
+  const { status, estimate, problem, pollNow } = useSeen(options);
+  const [first] = useState(() => pollNow);
+  const job = status?.active ? `${status.job.progress_percent} %, ${estimate?.callsPerSecond}/s` : "idle";
+  const text = `${who}: ${status ? job : "no status"}, ${problem?.kind ?? "no problem"}`;
+  console.log(text);
+  return <button type="button" onClick={pollNow}>{pollNow === first ? text : "another pollNow"}</button>;
 }
 
-function Watched({ userId }: Whose) {
-  const seen = useSyncStatus({ url, auth, userId });
-  return (
-    <>
-      <View userId={userId} {...seen} />
-      <button type="button" onClick={seen.pollNow}>Poll</button>
-    </>
-  );
-}
-
-function Fed({ userId }: Whose) {
-  query.useSyncStatusFeed(url, auth, userId);
-  return [1, 2].map((each) => <Cached key={each} userId={userId} />);
-}
-
-const Cached = ({ userId }: Whose) => <View userId={userId} {...query.useSyncStatusQuery(userId)} />;
-
-createRoot(document.body).render(
-  <StrictMode>
-    <QueryClientProvider client={new QueryClient()}>
-      <Page />
-    </QueryClientProvider>
-  </StrictMode>,
+const page = (
+  <QueryClientProvider client={new QueryClient()}>
+    <Page />
+  </QueryClientProvider>
 );
+createRoot(document.body).render(<StrictMode>{page}</StrictMode>);

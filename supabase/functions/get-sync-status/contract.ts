@@ -1,9 +1,7 @@
 /**
- * The contract in zod: rows as PostgREST and Auth send them in, jobs as they
- * go out. Reading a row through these schemas drops every column the
- * contract does not name and puts the rest in the order of the contract.
- *
- * Written in zod/mini, which a cold start builds faster than zod.
+ * The contract in zod: rows as they come in, jobs as they go out. Reading a row
+ * drops each column that the contract does not name, and puts the rest in its order.
+ * It is zod/mini, because a cold start builds that faster than zod.
  */
 
 import * as z from "zod/mini";
@@ -14,30 +12,39 @@ const uuid = z.guid();
 
 const count = z.int().check(z.nonnegative());
 
-/** Date, time, fraction, and the offset: its sign, hours, minutes and seconds. */
 const TIMESTAMPTZ =
-  /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:Z|([+-])(0\d|1[0-5])(?::([0-5]\d)(?::([0-5]\d))?)?)$/;
+  /^(?<date>\d{4}-\d\d-\d\d)[T ](?<time>\d\d:\d\d:\d\d)(\.(?<fraction>\d{1,6}))?(?<offset>Z|[+-](0\d|1[0-5])(:[0-5]\d){0,2})$/;
 
 /**
- * Reads a timestamptz in the forms PostgreSQL writes it in: a blank or `T`, up
- * to six fractional digits, an offset in hours, with minutes, or with seconds
- * (a zone's local mean time has them).
+ * Reads a timestamptz as PostgreSQL writes it: a blank or `T`, up to six
+ * fractional digits, an offset in hours, with minutes, or with seconds (a zone's
+ * local mean time has them).
  *
- * @returns the same instant in UTC with `Z`, fractional seconds only if there
- * are any; undefined for what RFC 3339 cannot write (`infinity`, BC, a year
- * beyond 9999), never a guess
+ * @returns the instant in UTC with `Z`, fractional seconds only if there are
+ * any; undefined for what RFC 3339 cannot write (`infinity`, BC, a year beyond 9999)
  */
 export function readTimestamp(text: string): string | undefined {
-  const [, date, time, fraction = "", sign, h = 0, m = 0, s = 0] = TIMESTAMPTZ.exec(text) ?? [];
+  const groups = TIMESTAMPTZ.exec(text)?.groups;
+  if (!groups) return undefined;
+  const { date, time, fraction = "", offset = "" } = groups;
+
   const local = new Date(`${date}T${time}Z`);
   // Date takes 30 February for 2 March, and 24:00 for the next day.
   if (local.toJSON() !== `${date}T${time}.000Z`) return undefined;
-  const offset = Number(h) * 3600 + Number(m) * 60 + Number(s);
-  const utc = new Date(+local + (sign === "-" ? offset : -offset) * 1000).toISOString();
-  // The offset may lead out of the years 0000 to 9999: toISOString then writes six digits.
+
+  const utc = new Date(local.getTime() - readOffset(offset) * 1000).toISOString();
+  // The offset may lead out of the years 0000 to 9999, which toISOString writes with six digits.
   if (!/^\d{4}-/.test(utc)) return undefined;
+
   const digits = fraction.replace(/0+$/, "");
-  return `${utc.slice(0, 19)}${digits && `.${digits}`}Z`;
+  return utc.slice(0, 19) + (digits && `.${digits}`) + "Z";
+}
+
+/** The seconds that `+05`, `+05:30`, `-05:21:10` or `Z` are ahead of UTC. */
+function readOffset(offset: string): number {
+  const [hours = 0, minutes = 0, seconds = 0] = offset.slice(1).split(":").map(Number);
+  const size = hours * 3600 + minutes * 60 + seconds;
+  return offset.startsWith("-") ? -size : size;
 }
 
 const timestamp = z.pipe(z.pipe(z.string(), z.transform(readTimestamp)), z.string());
@@ -51,10 +58,9 @@ export const claims = z.object({ sub: uuid });
  */
 export const authUser = z.object({ id: uuid, banned_until: z.nullish(timestamp) });
 
-/** Rows of which there is one at most. */
 const atMostOne = <Row extends z.ZodMiniType>(row: Row) => z.array(row).check(z.maxLength(1));
 
-/** Rows of `users` for one id: the user's agency; null if the user belongs to none. */
+/** Rows of `users` for one id. `agency_id` is null if the user belongs to no agency. */
 export const userRows = atMostOne(z.object({ agency_id: z.nullable(uuid) }));
 
 /**
@@ -89,18 +95,15 @@ const activeJobRow = z.object({
   last_activity_at: z.nullable(timestamp),
 });
 
+function addProgress(
+  { started_at, last_activity_at, ...row }: z.infer<typeof activeJobRow>,
+): Owned<ActiveJob> {
+  const progress_percent = progressPercent(row.processed_calls, row.total_calls);
+  return { ...row, progress_percent, started_at, last_activity_at };
+}
+
 /** Rows of `get_active_sync_job`. */
-export const activeJobRows = atMostOne(z.pipe(
-  activeJobRow,
-  z.transform((
-    { started_at, last_activity_at, ...row }: z.infer<typeof activeJobRow>,
-  ): Owned<ActiveJob> => ({
-    ...row,
-    progress_percent: progressPercent(row.processed_calls, row.total_calls),
-    started_at,
-    last_activity_at,
-  })),
-));
+export const activeJobRows = atMostOne(z.pipe(activeJobRow, z.transform(addProgress)));
 
 const recentJobRow = z.object({
   ...jobColumns(["completed", "failed", "cancelled"]),
@@ -110,7 +113,6 @@ const recentJobRow = z.object({
 /** The columns that the fallback query reads. */
 export const RECENT_COLUMNS = Object.keys(recentJobRow.shape).join(",");
 
-/** The statuses of a finished job. */
 export const FINISHED_STATUSES = recentJobRow.shape.status.options;
 
 /** Rows of the fallback query. */

@@ -1,6 +1,6 @@
 /**
  * One deadline for all upstream requests of a task. Its signal travels by
- * AsyncLocalStorage, because `supabase.auth.getUser()` takes none.
+ * AsyncLocalStorage, because `auth.getUser()` of supabase-js 2.119.1 takes none.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
@@ -8,30 +8,35 @@ import { AsyncLocalStorage } from "node:async_hooks";
 /** How long all upstream requests of one poll may take together, in milliseconds. */
 const DEADLINE_MS = 8_000;
 
+/** The message of the error after the deadline. */
+export const NO_ANSWER_IN_TIME = "no answer in time";
+
 /** Made once: an exception is expensive to make, and each task ends with this one. */
 const TASK_IS_DONE = new DOMException("the task is done", "AbortError");
 
 const signals = new AsyncLocalStorage<AbortSignal>();
 
-/** Gives the signal that ends the requests of the task at hand; undefined outside of one. */
+/** The signal that ends the requests of the task at hand; undefined outside of one. */
 export function currentSignal(): AbortSignal | undefined {
   return signals.getStore();
 }
 
 /**
- * Runs a task. Its signal is aborted when the deadline is over, when the client
- * is gone, and when the task is done: after an early answer other requests may
- * still be under way. It is up to the task to heed the signal.
+ * Runs a task and gives its result. The signal is aborted when the deadline is
+ * over, when the client is gone, and when the task is done: after an early
+ * answer other requests may still be under way.
  *
- * @returns what the task gives; rejects if the task does
+ * @throws what the task throws. From a request that is the signal's reason:
+ * `TimeoutError` after the deadline, that of `clientGone`, or `AbortError`
  */
 export async function withDeadline<Result>(
   clientGone: AbortSignal,
   task: () => Promise<Result>,
 ): Promise<Result> {
   const end = new AbortController();
-  const timer = setTimeout(() => end.abort(new DOMException("deadline", "TimeoutError")), DEADLINE_MS);
+  const onDeadline = () => end.abort(new DOMException(NO_ANSWER_IN_TIME, "TimeoutError"));
   const onClientGone = () => end.abort(clientGone.reason);
+  const timer = setTimeout(onDeadline, DEADLINE_MS);
   if (clientGone.aborted) onClientGone();
   clientGone.addEventListener("abort", onClientGone);
   try {

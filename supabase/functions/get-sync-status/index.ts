@@ -1,11 +1,8 @@
-/**
- * Starts get-sync-status: reads the environment and serves. The only file that
- * starts something on import.
- */
+/** The only file that starts something on import. */
 
 import * as z from "zod/mini";
-import { createHandler } from "./handler.ts";
-import type { Project } from "./upstream.ts";
+import { handle } from "./handler.ts";
+import { connect, type Project } from "./upstream.ts";
 
 const keyDictionary = z.object({ default: z.nullish(z.string()) });
 
@@ -63,4 +60,5 @@ function cannotStart(reason: string): Error {
   return new Error(`get-sync-status cannot start: ${reason}.`);
 }
 
-Deno.serve(createHandler(readProject()));
+const client = connect(readProject());
+Deno.serve((request) => handle(request, client));

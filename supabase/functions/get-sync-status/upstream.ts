@@ -1,7 +1,7 @@
 /**
- * What speaks to Auth and PostgREST: one client, and every answer as a value.
- * Says whether each request got a usable answer, and whether Auth accepts the token.
- * What follows from that is in sync_status.ts.
+ * What is asked of Auth and PostgREST, and what their answers come to. Each
+ * read carries the caller's own token: PostgREST verifies it, and row-level
+ * security decides what it sees.
  */
 
 import {
@@ -9,28 +9,30 @@ import {
   createClient,
   isAuthSessionMissingError,
   type PostgrestSingleResponse,
+  type SupabaseClient,
 } from "@supabase/supabase-js";
 import type { ZodMiniType } from "zod/mini";
 import {
   activeJobRows,
   authUser,
   FINISHED_STATUSES,
-  type Owned,
   RECENT_COLUMNS,
   recentJobRows,
   userRows,
 } from "./contract.ts";
 import type { Database } from "./database.types.ts";
-import { currentSignal } from "./deadline.ts";
-import type { ActiveJob, RecentJob } from "./types.ts";
+import { NO_ANSWER_IN_TIME } from "./deadline.ts";
+import { fetchUpstream, NO_CONNECTION } from "./fetch_upstream.ts";
 
-/** What the function needs to know of its Supabase project. */
+/** The Supabase project of the function. */
 export interface Project {
-  /** The project's address, for example `https://abc.supabase.co`. */
+  /** For example `https://abc.supabase.co`. */
   url: string;
   /** The publishable key, or the legacy anon key. Never a secret key. */
   publishableKey: string;
 }
+
+export type Client = SupabaseClient<Database>;
 
 /** Who polls, as the token says; nothing is verified yet. */
 export interface Caller {
@@ -43,44 +45,33 @@ export interface Caller {
 /** The upstream request that a failure belongs to. */
 export type Step = "auth.getUser" | "users" | "get_active_sync_job" | "historical_sync_jobs";
 
-/** An upstream request that gave no usable answer, as the log has it. Carries no token, no key and no row. */
+/** Why an upstream request gave no usable answer; docs/operations.md says what to do. */
+export type Reason =
+  | typeof NO_ANSWER_IN_TIME
+  | typeof NO_CONNECTION
+  | "the answer is an error"
+  | "the answer does not fit the contract"
+  | "the answer names another user"
+  | "the answer is another agency's";
+
+/** An upstream request that gave no usable answer, as it is logged: no token, no key, no row. */
 export interface Failure {
   kind: "failed";
   step: Step;
-  reason: string;
-  /** The upstream's HTTP status, if it gave one. */
+  reason: Reason;
+  /** The upstream's HTTP status. */
   upstream_status?: number | undefined;
-  /** The upstream's error code (Auth's, PostgREST's or PostgreSQL's), if it gave one. */
+  /** The error code of Auth, PostgREST or PostgreSQL. */
   upstream_code?: string | undefined;
 }
 
-/** What an upstream request came to. */
 export type Answer<Value> = { kind: "answered"; value: Value } | Failure;
 
 /**
- * What can be asked for one caller. Every read carries the caller's own token:
- * PostgREST verifies it, and row-level security decides what it sees.
- *
- * None of the promises rejects: sync_status.ts returns early, and a rejection
- * that nobody awaits would end the process.
- */
-export interface Upstream {
-  /** `supabase.auth.getUser()`: whether Auth accepts the token. A token of another user than `sub` is a failure. */
-  verifyToken(): Promise<Answer<boolean>>;
-  /** The caller's row of `users`, if there is one. */
-  readUser(): Promise<Answer<{ agency_id: string | null } | undefined>>;
-  /** What the RPC `get_active_sync_job` gives for the caller's agency, if anything. */
-  readActiveJob(): Promise<Answer<Owned<ActiveJob> | undefined>>;
-  /** The agency's most recent finished job, if there is one. */
-  readRecentJob(agencyId: string): Promise<Answer<Owned<RecentJob> | undefined>>;
-}
-
-/**
  * What Auth answers when the token itself is at fault. Only these codes, and
- * `session_not_found` (see {@link readAuthError}), sign a user out. Anything else
- * (a rotated API key, a rate limit, a proxy's page) is an outage, even with
- * status 401. `no_authorization` is an outage too: the header was sent, and
- * something on the way to Auth removed it.
+ * `session_not_found` (see {@link readAuthError}), make a 401. Anything else (a
+ * rotated API key, a rate limit, a proxy's page) is an outage, whatever its
+ * status; so is `no_authorization`: something on the way removed the header.
  *
  * @see https://supabase.com/docs/guides/auth/debugging/error-codes
  */
@@ -89,146 +80,101 @@ const TOKEN_REFUSED = new Set([
   "session_expired",
   "user_banned",
   "user_not_found",
-  // On /user this comes only from a token without an audience (supabase/auth, internal/api/user.go).
+  // On /user this comes only from a token without an audience (Auth 2.196.0, internal/api/user.go).
   "validation_failed",
 ]);
 
-/**
- * Connects to a project.
- *
- * One client serves all requests: it has no session, each query carries the
- * token of its own caller, and a query without one runs as anon and reads nothing.
- *
- * @returns a function that gives the {@link Upstream} of a caller. The end of a
- * task cancels its requests: see deadline.ts.
- */
-export function connect(project: Project): (caller: Caller) => Upstream {
-  const supabase = createClient<Database>(project.url, project.publishableKey, {
+/** Makes the client that all requests share. It has no session: a query without a token reads nothing. */
+export function connect({ url, publishableKey }: Project): Client {
+  return createClient<Database>(url, publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
-    // The caller polls: its next request is the retry, and more requests help no outage.
+    // The next poll is the retry; more requests help no outage.
     db: { retry: false },
     // Auth's and PostgREST's requests both pass here.
     global: { fetch: fetchUpstream },
   });
-
-  return ({ token, sub }) => {
-    const authorization = `Bearer ${token}`;
-    return {
-      async verifyToken() {
-        try {
-          const { data, error } = await supabase.auth.getUser(token);
-          if (error) return readAuthError(error);
-          const user = authUser.safeParse(data.user);
-          if (!user.success) return fail("auth.getUser", "the answer does not fit the contract");
-          if (user.data.id !== sub) return fail("auth.getUser", "the answer names another user");
-          const bannedUntil = user.data.banned_until;
-          return { kind: "answered", value: !bannedUntil || Date.parse(bannedUntil) <= Date.now() };
-        } catch (error) {
-          return fail("auth.getUser", nameError(error));
-        }
-      },
-      readUser: () =>
-        read(
-          "users",
-          userRows,
-          supabase.from("users")
-            .select("agency_id")
-            .eq("id", sub)
-            .setHeader("Authorization", authorization),
-        ),
-      readActiveJob: () =>
-        read(
-          "get_active_sync_job",
-          activeJobRows,
-          // GET: the function is STABLE, so a read-only transaction or a read replica can serve it.
-          supabase.rpc("get_active_sync_job", {}, { get: true }).setHeader("Authorization", authorization),
-        ),
-      readRecentJob: (agencyId) =>
-        read(
-          "historical_sync_jobs",
-          recentJobRows,
-          supabase.from("historical_sync_jobs")
-            .select(RECENT_COLUMNS)
-            .eq("agency_id", agencyId)
-            .in("status", FINISHED_STATUSES)
-            .order("created_at", { ascending: false })
-            // Jobs of one transaction share created_at; the id makes the choice the same each time.
-            .order("id", { ascending: false })
-            .limit(1)
-            .setHeader("Authorization", authorization),
-        ),
-    };
-  };
 }
 
-/** Says whether an error of Auth is the token's fault: then the token is not accepted. Else Auth has failed. */
-function readAuthError(error: AuthError): Answer<false> {
-  // The first is what supabase-js makes of Auth's session_not_found.
-  if (isAuthSessionMissingError(error) || TOKEN_REFUSED.has(error.code ?? "")) {
-    return { kind: "answered", value: false };
-  }
-  return fail("auth.getUser", error.name, error.status, error.code);
+/** Asks Auth whether it accepts the token. A token of another user than `sub` is a failure. */
+export async function verifyToken(
+  client: Client,
+  { token, sub }: Caller,
+): Promise<Answer<"accepted" | "refused">> {
+  const { data, error } = await client.auth.getUser(token)
+    // supabase-js 2.119.1 throws if the answer is the JSON null.
+    .catch(() => ({ data: { user: null }, error: null }));
+  if (error) return readAuthError(error);
+  const user = authUser.safeParse(data.user);
+  if (!user.success) return fail("auth.getUser", "the answer does not fit the contract");
+  if (user.data.id !== sub) return fail("auth.getUser", "the answer names another user");
+  const bannedUntil = user.data.banned_until;
+  const isBanned = bannedUntil && Date.parse(bannedUntil) > Date.now();
+  return { kind: "answered", value: isBanned ? "refused" : "accepted" };
+}
+
+/** Reads the caller's row of `users`, if there is one. */
+export function readUser(client: Client, { token, sub }: Caller) {
+  const query = client.from("users").select("agency_id").eq("id", sub);
+  return readRow("users", userRows, query.setHeader("Authorization", `Bearer ${token}`));
+}
+
+/** Reads the active job of the caller's agency, if there is one. */
+export function readActiveJob(client: Client, { token }: Caller) {
+  // GET: the RPC is STABLE, so a read-only transaction or a read replica can serve it.
+  const query = client.rpc("get_active_sync_job", {}, { get: true });
+  return readRow("get_active_sync_job", activeJobRows, query.setHeader("Authorization", `Bearer ${token}`));
+}
+
+/** Reads the agency's most recent finished job, if there is one. */
+export function readRecentJob(client: Client, { token }: Caller, agencyId: string) {
+  const query = client.from("historical_sync_jobs")
+    .select(RECENT_COLUMNS)
+    .eq("agency_id", agencyId)
+    .in("status", FINISHED_STATUSES)
+    .order("created_at", { ascending: false })
+    // Jobs of one transaction share created_at; the id makes the choice the same each time.
+    .order("id", { ascending: false })
+    .limit(1);
+  return readRow("historical_sync_jobs", recentJobRows, query.setHeader("Authorization", `Bearer ${token}`));
 }
 
 /**
- * Runs one PostgREST request and parses its row.
- *
- * The rows are read as an array: `maybeSingle()` takes an empty body for "no
- * row", and that would be "no agency" or "no job".
+ * Runs one PostgREST request and parses its row. Not by `maybeSingle()`: in
+ * supabase-js 2.119.1 it takes an empty body for "no row", so "no agency" or "no job".
  */
-async function read<Row>(
+async function readRow<Row>(
   step: Step,
   contract: ZodMiniType<Row[]>,
   query: PromiseLike<PostgrestSingleResponse<unknown>>,
 ): Promise<Answer<Row | undefined>> {
-  try {
-    const { data, error, status } = await query;
-    if (error) return fail(step, "the request failed", status, error.code);
-    const rows = contract.safeParse(data);
-    // A 206 holds only a part of the rows: what it lacks is not "no row".
-    return rows.success && status === 200
-      ? { kind: "answered", value: rows.data[0] }
-      : fail(step, "the answer does not fit the contract", status);
-  } catch (error) {
-    return fail(step, nameError(error));
+  const { data, error, status } = await query;
+  if (error) return fail(step, readReason(error.message, status), status, error.code);
+  const rows = contract.safeParse(data);
+  // A 206 holds only a part of the rows: what it lacks is not "no row".
+  return rows.success && status === 200
+    ? { kind: "answered", value: rows.data[0] }
+    : fail(step, "the answer does not fit the contract", status);
+}
+
+/** Says whether an error of Auth is the token's fault. Else Auth has failed. */
+function readAuthError(error: AuthError): Answer<"refused"> {
+  // supabase-js 2.119.1 makes this error of Auth's session_not_found.
+  if (isAuthSessionMissingError(error) || TOKEN_REFUSED.has(error.code ?? "")) {
+    return { kind: "answered", value: "refused" };
   }
+  return fail("auth.getUser", readReason(error.message, error.status), error.status, error.code);
 }
 
-function fail(step: Step, reason: string, status?: number, code?: unknown): Failure {
-  // supabase-js gives 0 if there was no answer, and whatever an answer has as its code: that may
-  // quote what must not be logged.
-  const upstream_code = typeof code === "string" && /^\w{1,64}$/.test(code) ? code : undefined;
+function readReason(message: string, status?: number): Reason {
+  if (status && status !== 200) return "the answer is an error";
+  // supabase-js 2.119.1 ends its message with that of the error which fetch threw.
+  const thrown = [NO_ANSWER_IN_TIME, NO_CONNECTION] as const;
+  return thrown.find((reason) => message.endsWith(reason)) ?? "the answer does not fit the contract";
+}
+
+function fail(step: Step, reason: Reason, status?: number, code?: unknown): Failure {
+  // What is no code of Auth, PostgREST or PostgreSQL may quote what must not be logged.
+  const isCode = typeof code === "string" && /^([a-z_]{1,50}|PGRST[\dX]\d\d|[\dA-Z]{5})$/.test(code);
+  const upstream_code = isCode ? code : undefined;
   return { kind: "failed", step, reason, upstream_status: status || undefined, upstream_code };
-}
-
-/** Uses no idle connection. Edge runtimes before March 2025 lack `createHttpClient`. */
-const freshConnection = Deno.createHttpClient?.({ poolMaxIdlePerHost: 0 });
-
-/**
- * `fetch` within the deadline of the task at hand.
- *
- * A request that got no answer at all is sent once more, at once and on a new
- * connection: whatever stands before an upstream closes idle connections
- * without a word, often all of them, and only the next request finds out
- * (RFC 9110, 9.2.2: each request here is a GET).
- */
-async function fetchUpstream(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
-  // An API does not redirect, and whoever does must not be handed the token. A redirect that is
-  // not followed is an answer, and to supabase-js an error.
-  const request: RequestInit = { ...init, redirect: "manual", signal: currentSignal() };
-  const response = await fetch(input, request)
-    // If the deadline is over or the client is gone, this fails at once and sends nothing.
-    .catch(() => fetch(input, { ...request, client: freshConnection }));
-  const { status, headers } = response;
-  // No Response can be made with a status that HTTP does not define; 304 has no body.
-  if (response.ok || status === 304 || status > 599) return response;
-  // postgrest-js takes a 404 with an array for "no rows", and that would be "no agency"; auth-js
-  // drops the status of an error that is not JSON, and the log would lack it.
-  const body = await response.text();
-  return new Response(body.trimStart().startsWith("{") ? body : "{}", { status, headers });
-}
-
-/** Names an error by its class; its message may quote what must not be logged. */
-export function nameError(error: unknown): string {
-  return error instanceof Error ? error.name : "unknown error";
 }

@@ -1,0 +1,36 @@
+-- Appended to users_column.sql in a project whose tenants are in a table of members: fills agency_id from it.
+-- Whoever can write that table reads the tenant's jobs, as with a view.
+
+-- SECURITY DEFINER: the owner of the table may set agency_id.
+create function private.copy_agency_id()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  update public.users
+  set    agency_id = (
+           select   members.organization_id
+           from     public.members
+           where    members.user_id = users.id
+           -- Of several memberships, the first one counts.
+           order by members.created_at
+           limit    1
+         )
+  where  users.id in (old.user_id, new.user_id);
+  return null;
+end;
+$$;
+
+comment on function private.copy_agency_id() is 'Keeps agency_id of users as their first membership says.';
+
+revoke all on function private.copy_agency_id() from public, anon, authenticated, service_role;
+
+create trigger copy_agency_id
+after insert or update or delete on public.members
+for each row
+execute function private.copy_agency_id();
+
+-- The memberships that are there already.
+update public.members set user_id = user_id;

@@ -1,0 +1,55 @@
+/** fetch_upstream.ts over TLS, where Deno's fetch and the upstream agree on HTTP/2, as on hosted projects. */
+
+import assert from "node:assert/strict";
+import net from "node:net";
+import { HEALTHY, KEY, PATHS, TOKEN } from "../local/fake_upstream.ts";
+import { startFunction } from "../local/function_process.ts";
+import { loggedFor, poll, test } from "./support/helpers.ts";
+import { CERTIFICATE_FILE, PRIVATE_KEY } from "./support/localhost.ts";
+
+const cert = await Deno.readTextFile(CERTIFICATE_FILE);
+const tls = { hostname: "127.0.0.1", port: 0, cert, key: PRIVATE_KEY, onListen: () => {} };
+const upstream = Deno.serve(tls, ({ url }) => {
+  const step = PATHS[new URL(url).pathname];
+  return step ? new Response(HEALTHY[step].body, HEALTHY[step]) : new Response(null, { status: 404 });
+});
+
+/** Passes bytes on. Of a connection in `open` that is told to be silent it reads nothing more, and closes nothing. */
+const open = new Set<net.Socket>();
+const proxy = net.createServer((client) => {
+  const server = net.connect(upstream.addr.port, "127.0.0.1");
+  for (const [from, to] of [[client, server], [server, client]] as const) {
+    open.add(from);
+    from.pipe(to).on("error", () => from.destroy());
+  }
+});
+await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+
+const fn = await startFunction({
+  env: {
+    SUPABASE_URL: `https://127.0.0.1:${(proxy.address() as net.AddressInfo).port}`,
+    SUPABASE_PUBLISHABLE_KEY: KEY,
+    DENO_CERT: CERTIFICATE_FILE,
+  },
+});
+
+Deno.test.afterAll(async () => {
+  await fn.stop();
+  for (const socket of open) socket.destroy();
+  proxy.close();
+  await upstream.shutdown();
+});
+
+test("GET answers one 500 if all connections go silent, and 200 on new ones after it, each time", async () => {
+  for (let time = 0; time < 2; time++) {
+    // So that many connections are idle, if they are not shared.
+    const answers = await Promise.all(Array.from({ length: 10 }, () => poll(fn.url, TOKEN)));
+    assert(answers.every(({ status }) => status === 200));
+    for (const socket of open) socket.unpipe().pause();
+
+    const { status, headers } = await poll(fn.url, TOKEN);
+    assert.equal(status, 500);
+    assert.equal((await loggedFor(headers, fn.output)).reason, "no answer in time");
+    for (let i = 0; i < 5; i++) assert.equal((await poll(fn.url, TOKEN)).status, 200);
+  }
+});

@@ -1,0 +1,53 @@
+/** Runs pgTAP files on PGlite, as `supabase test db` does on the Docker stack. */
+
+import { PGlite } from "@electric-sql/pglite";
+import { pgtap } from "@electric-sql/pglite-pgtap";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { apply, type Script } from "../../local/platform.ts";
+
+/** An assertion of a file, and what failed it. */
+interface Assertion {
+  file: string;
+  name: string;
+  problem?: string;
+}
+
+/**
+ * Applies the migrations to an empty database, and runs every pgTAP file of a folder.
+ *
+ * @throws {Error} if a migration is refused
+ */
+export async function runPgTap(migrations: Script[], folder: string): Promise<Assertion[]> {
+  const database = await PGlite.create({ extensions: { pgtap } });
+  await apply(migrations, (sql) => database.exec(sql));
+  await database.exec("create extension pgtap");
+  const assertions: Assertion[] = [];
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(".sql")).sort()) {
+    try {
+      const results = await database.exec(readScript(folder, file), { rowMode: "array" });
+      const lines = results.flatMap(({ rows }) => rows as unknown as unknown[][]).flat().join("\n");
+      assertions.push(...readTap(lines).map((assertion) => ({ file, ...assertion })));
+    } catch (error) {
+      await database.exec("rollback");
+      assertions.push({ file, name: "runs to its end", problem: String(error) });
+    }
+  }
+  await database.close();
+  return assertions;
+}
+
+/** Reads a file as psql does: `\ir` includes another file. */
+function readScript(folder: string, file: string): string {
+  const text = Deno.readTextFileSync(join(folder, file));
+  return text.replace(/^\\ir (.*)$/gm, (_, included) => readScript(folder, included));
+}
+
+/** Reads the Test Anything Protocol (https://testanything.org). */
+function readTap(lines: string): Omit<Assertion, "file">[] {
+  const assertions = [...lines.matchAll(/^(not )?ok \d+ - (.*)((?:\n#.*)*)/gm)]
+    .map(([all, not, name = ""]) => not ? { name, problem: all } : { name });
+  // finish() says so if the number of assertions is not the one that was planned.
+  const [unplanned] = /^# Looks like you planned.*/m.exec(lines) ?? [];
+  return unplanned ? [...assertions, { name: "keeps its plan", problem: unplanned }] : assertions;
+}
