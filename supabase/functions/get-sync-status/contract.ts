@@ -1,7 +1,7 @@
 /**
  * The contract in zod: rows as they come in, jobs as they go out. Reading a row
  * drops each column that the contract does not name, and puts the rest in its order.
- * It is zod/mini, because a cold start builds that faster than zod.
+ * zod/mini, because a cold start builds it faster.
  */
 
 import * as z from "zod/mini";

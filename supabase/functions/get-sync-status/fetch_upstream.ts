@@ -44,7 +44,7 @@ export async function fetchUpstream(input: RequestInfo | URL, init?: RequestInit
  * (Deno 2.1.4 and 2.9.6), and over HTTP/1.1 other idle ones may be silent too.
  */
 function leaveConnections(client: Deno.HttpClient | undefined): void {
-  // Another request that waited may have done it.
+  // Another request may have done it.
   if (client !== pooled) return;
   pooled = Deno.createHttpClient?.({});
   client?.close();
