@@ -1,7 +1,4 @@
-/**
- * Auth and PostgREST as the function sees them, in their exact bytes, for what
- * the local stack cannot do: faults, PostgREST's timestamp format.
- */
+/** Auth and PostgREST in their exact bytes, for what the local stack cannot do: faults, PostgREST's timestamps. */
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";

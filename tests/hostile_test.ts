@@ -77,11 +77,11 @@ holds(
     // From 0002 to 9998.
     second: fc.integer({ min: -62_104_060_800, max: 253_370_764_799 }),
     micros: fc.oneof(fc.constant(0), fc.nat({ max: 999_999 })),
-    // In seconds; most are whole hours, and none is 16 hours or more.
+    // Below 16 hours: whole hours, whole minutes and seconds alike.
     offset: fc.oneof(
-      fc.integer({ min: -15, max: 15 }).map((hours) => hours * 3600),
-      fc.integer({ min: -959, max: 959 }).map((minutes) => minutes * 60),
-      fc.integer({ min: -57_599, max: 57_599 }),
+      ...[3600, 60, 1].map((unit) =>
+        fc.integer({ min: Math.ceil(-57_599 / unit), max: Math.floor(57_599 / unit) }).map((n) => n * unit)
+      ),
     ),
     separator: fc.constantFrom("T", " "),
   }),
