@@ -67,10 +67,8 @@ const row = <Job>(job: Job): Job & { agency_id: string } => ({
 });
 
 const { progress_percent: _, ...activeJob } = ACTIVE.job;
-/** The row of the example of an active job. */
+/** The rows of the examples. */
 export const ACTIVE_ROW = row(activeJob);
-
-/** The row of the example of a finished job. */
 export const RECENT_ROW = row(IDLE.recent_job);
 
 /** Rows as PostgREST writes them. */

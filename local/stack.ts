@@ -156,10 +156,7 @@ function answerPreflight(request: Request): Response {
   });
 }
 
-/**
- * Refuses a token whose algorithm lite does not know, as Auth does
- * (supabase/auth, internal/api/auth.go): lite takes it for no token at all.
- */
+/** Refuses a token whose algorithm lite does not know, as Auth does: lite takes it for no token at all. */
 function refuseAlgorithm(request: Request, response: Response): Response {
   if (new URL(request.url).pathname !== "/auth/v1/user" || response.status !== 401) return response;
   const headers = { "X-Sb-Error-Code": "bad_jwt", "X-Supabase-Api-Version": "2024-01-01" };

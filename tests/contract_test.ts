@@ -19,9 +19,9 @@ const TIMESTAMPS: [string, string | undefined][] = [
   ["2025-01-01T00:00:00+05:60", undefined],
   ["2025-01-01T00:00:00", undefined],
 ];
-for (const [written, read] of TIMESTAMPS) {
-  test(`readTimestamp reads "${written}" as ${read}`, () => assert.equal(readTimestamp(written), read));
-}
+test("readTimestamp reads what PostgreSQL writes, and nothing that RFC 3339 cannot write", () => {
+  for (const [written, read] of TIMESTAMPS) assert.equal(readTimestamp(written), read, written);
+});
 
 test("progressPercent is Math.round((processed_calls / total_calls) * 100), null for no total and for 0", () => {
   assert.equal(progressPercent(5, null), null);
