@@ -40,7 +40,7 @@ function run(command: string, args: string[], options: ExecFileOptions, input = 
   });
 }
 
-/** Runs a subcommand of Deno, which reads `input` from stdin; see {@link run}. */
+/** Runs a subcommand of Deno; see {@link run}. */
 export function deno(args: string[], input = "", cwd?: string): Promise<string> {
   return run(Deno.execPath(), args, { cwd }, input);
 }

@@ -53,9 +53,7 @@ export async function createDatabase(server: string): Promise<{ url: string; dro
   } catch (error) {
     await admin.end();
     const reason = error instanceof Error ? error.message || error.name : error;
-    throw new Error(`The PostgreSQL server that DATABASE_URL names can't be used: ${reason}.`, {
-      cause: error,
-    });
+    throw new Error(`The PostgreSQL server that DATABASE_URL names can't be used: ${reason}.`);
   }
   return {
     url: url.href,
@@ -72,11 +70,7 @@ export function startDatabase(): Promise<Database> {
   return server ? onServer(server) : embedded();
 }
 
-/**
- * Keeps lite from granting the API roles everything, which it does on its first
- * request unless it has done so already. A project does not: the migrations'
- * own grants must decide.
- */
+/** Tells lite that it has granted the API roles everything, which a project does not: the migrations decide. */
 function withOwnGrants<Connection extends object>(connection: Connection): Connection {
   return Object.assign(connection, { rlsState: "active" });
 }
@@ -85,13 +79,7 @@ async function onServer(server: string): Promise<Database> {
   const { url, drop } = await createDatabase(server);
   const database = openDatabase(url);
   await apply([...await project(), await seed()], database.run);
-  return {
-    ...database,
-    async stop() {
-      await database.stop();
-      await drop();
-    },
-  };
+  return { ...database, stop: () => database.stop().then(drop) };
 }
 
 /** Opens a database that is there already, with all that a project needs, as its owner. */

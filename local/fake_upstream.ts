@@ -1,7 +1,4 @@
-/**
- * Auth and PostgREST as the function sees them, in their exact bytes, for what
- * the local stack cannot do: faults, PostgREST's timestamp format.
- */
+/** Auth and PostgREST in their exact bytes, for what the local stack cannot do: faults, PostgREST's timestamps. */
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -70,10 +67,8 @@ const row = <Job>(job: Job): Job & { agency_id: string } => ({
 });
 
 const { progress_percent: _, ...activeJob } = ACTIVE.job;
-/** The row of the example of an active job. */
+/** The rows of the examples. */
 export const ACTIVE_ROW = row(activeJob);
-
-/** The row of the example of a finished job. */
 export const RECENT_ROW = row(IDLE.recent_job);
 
 /** Rows as PostgREST writes them. */

@@ -31,36 +31,30 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
+interface Options {
+  /** Makes another database than {@link startDatabase}. */
+  database?: () => Promise<Database>;
+  /** Another function than this project's. */
+  entrypoint?: URL;
+  /** The port on 127.0.0.1; 0 for a free one. */
+  port?: number;
+  /** Whether to start the function anew when one of its files changes. */
+  watch?: boolean;
+  /** Called with what is being done. */
+  say?: (what: string) => void;
+  /** Called with each line that the function writes. */
+  onFunctionLine?: (line: string) => void;
+}
+
 /**
  * Starts Supabase on this machine without Docker: PostgreSQL with the migrations
  * and the seed, Auth and REST by @supabase/lite, and the function as a process of
  * its own, behind one address with the paths of a Supabase project.
  *
- * @param options.database makes another database than {@link startDatabase}
- * @param options.entrypoint another function than this project's
- * @param options.port the port on 127.0.0.1; 0 for a free one
- * @param options.watch restart the function when one of its files changes
- * @param options.say called with what is being done
- * @param options.onFunctionLine called with each line that the function writes
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
-export async function startStack(
-  {
-    database: makeDatabase = startDatabase,
-    entrypoint,
-    port = 0,
-    watch = false,
-    say = () => {},
-    onFunctionLine,
-  }: {
-    database?: () => Promise<Database>;
-    entrypoint?: URL;
-    port?: number;
-    watch?: boolean;
-    say?: (what: string) => void;
-    onFunctionLine?: (line: string) => void;
-  } = {},
-): Promise<Stack> {
+export async function startStack(options: Options = {}): Promise<Stack> {
+  const { database: makeDatabase = startDatabase, port = 0, say = () => {} } = options;
   let database: Database | undefined;
   let rest: ((request: Request) => Promise<Response>) | undefined;
   let running: Promise<FunctionProcess> | undefined;
@@ -88,7 +82,9 @@ export async function startStack(
   }
   /** Starts the function anew. Whoever asks meanwhile waits for the new one. */
   async function restart(): Promise<void> {
-    running = stopFunction().then(() => startFunction({ env, entrypoint, onLine: onFunctionLine }));
+    running = stopFunction().then(() =>
+      startFunction({ env, entrypoint: options.entrypoint, onLine: options.onFunctionLine })
+    );
     await running;
   }
   async function stop(): Promise<void> {
@@ -112,7 +108,7 @@ export async function startStack(
 
     say("Starting the function …");
     await restart();
-    if (watch) {
+    if (options.watch) {
       watcher = onChange(FUNCTION_FOLDER, async () => {
         await restart();
         say("The function has changed: started again.");
@@ -160,10 +156,7 @@ function answerPreflight(request: Request): Response {
   });
 }
 
-/**
- * Refuses a token whose algorithm lite does not know, as Auth does
- * (supabase/auth, internal/api/auth.go): lite takes it for no token at all.
- */
+/** Refuses a token whose algorithm lite does not know, as Auth does: lite takes it for no token at all. */
 function refuseAlgorithm(request: Request, response: Response): Response {
   if (new URL(request.url).pathname !== "/auth/v1/user" || response.status !== 401) return response;
   const headers = { "X-Sb-Error-Code": "bad_jwt", "X-Supabase-Api-Version": "2024-01-01" };

@@ -10,7 +10,6 @@ function start(client = new AbortController().signal) {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   let signal: AbortSignal | undefined;
   const done = withDeadline(client, async () => {
-    // As in a request that supabase-js makes some calls later.
     await Promise.resolve();
     signal = currentSignal();
     signal?.throwIfAborted();

@@ -9,15 +9,12 @@ const upstream = await startFakeUpstream();
 Deno.test.afterAll(() => upstream.stop());
 
 const SUPABASE_URL = upstream.url;
-
-type Env = Record<string, string>;
-
 const ALL_KEYS = {
   SUPABASE_PUBLISHABLE_KEYS: '{"mobile":"m","default":"dictionary"}',
   SUPABASE_PUBLISHABLE_KEY: "single",
   SUPABASE_ANON_KEY: "anon\n",
 };
-const KEYS: [sentence: string, keys: Env, used: string][] = [
+const KEYS: [sentence: string, keys: Record<string, string>, used: string][] = [
   ["SUPABASE_PUBLISHABLE_KEYS, entry default, before all others", {}, "dictionary"],
   ["SUPABASE_PUBLISHABLE_KEY if that is blank", { SUPABASE_PUBLISHABLE_KEYS: '{"default":" "}' }, "single"],
   [
@@ -44,7 +41,7 @@ const NO_ADDRESS = "SUPABASE_URL is not an http(s) address";
 const SECRET = "a secret key is set in the place of a publishable key";
 const BAD_KEY = "the publishable key has a blank, a line break or a character that is not ASCII";
 
-const REFUSALS: [string, Env, string][] = [
+const REFUSALS: [string, Record<string, string>, string][] = [
   ["SUPABASE_URL is empty", { SUPABASE_URL: "", ...anon }, "SUPABASE_URL is not set"],
   [
     "there is no key",

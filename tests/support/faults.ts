@@ -1,8 +1,3 @@
-/**
- * What can go wrong between the function and one of its upstream requests, and
- * what the function has to make of it.
- */
-
 import type { ServerResponse } from "node:http";
 import type { Reason, Step } from "../../supabase/functions/get-sync-status/upstream.ts";
 import {
@@ -17,7 +12,7 @@ import {
 
 export const STEPS = ["auth.getUser", "users", "get_active_sync_job", "historical_sync_jobs"] as const;
 
-/** One fault: how it looks at each step, and what comes of it. */
+/** What can go wrong with an upstream request: how it looks at each step, and what the function makes of it. */
 export interface Fault {
   name: string;
   at(step: Step): Responder;
@@ -30,12 +25,8 @@ export interface Fault {
 }
 
 /**
- * Each error that Auth gives on `GET /user`, whose fault it is, and so what the
- * caller must get: 401 if it is the token's, 500 if it is not.
- *
- * @see https://github.com/supabase/auth, read at v2.196.0: requireAuthentication
- * and maybeLoadUserOrSession in internal/api/auth.go, UserGet in user.go,
- * timeoutMiddleware in middleware.go, handleResponseErrorHTTP in errors.go
+ * Errors that Auth 2.196.0 gives on `GET /user` (internal/api: auth.go, user.go,
+ * middleware.go, errors.go): a 401 is due if the fault is the token's, else a 500.
  */
 export const AUTH_ERRORS: [status: number, code: string, due: 401 | 500, reason: string][] = [
   [403, "bad_jwt", 401, "the signature, the expiry or a claim is not right"],
@@ -45,7 +36,6 @@ export const AUTH_ERRORS: [status: number, code: string, due: 401 | 500, reason:
   [403, "session_expired", 401, "the session is over; today only on a refresh"],
   [400, "validation_failed", 401, "the token names no audience"],
   [401, "no_authorization", 500, "the header was removed on the way"],
-  [403, "not_admin", 500, "that is asked only on other paths"],
   [429, "over_request_rate_limit", 500, "too many requests"],
   [500, "unexpected_failure", 500, "Auth or its database failed"],
   [504, "request_timeout", 500, "Auth took too long"],
@@ -61,20 +51,20 @@ const right = (step: Step): Record<string, unknown>[] => [JSON.parse(HEALTHY[ste
 const reply = (step: Step, values: unknown[]): Reply =>
   step === "auth.getUser" && values.length === 1 ? answer(200, JSON.stringify(values[0])) : rows(...values);
 
-/** Writes one byte at a time until there is none left or the client is gone. */
-function drip(response: ServerResponse, bytes: string): void {
-  let sent = 0;
+/** Writes a body in parts, 50 a second, until there is none left or the client is gone. */
+function drip(response: ServerResponse, parts: string[]): void {
   const timer = setInterval(() => {
-    if (sent === bytes.length) response.end();
-    else response.write(bytes.charAt(sent++));
-  }, 1);
+    const part = parts.shift();
+    if (part === undefined) response.end();
+    else response.write(part);
+  }, 20);
   response.once("close", () => clearInterval(timer));
 }
 
 const LATE: Record<string, Fault["at"]> = {
-  "an answer that comes byte by byte, for a quarter of an hour": (step) => (response) => {
+  "an answer that comes byte by byte, for minutes": (step) => (response) => {
     response.writeHead(200, HEALTHY[step].headers);
-    drip(response, " ".repeat(1_000_000));
+    drip(response, Array(10_000).fill(" "));
   },
   "an answer that never comes": () => () => {},
 };
@@ -126,15 +116,15 @@ export const FAULTS: Fault[] = [
     repeated: true,
   },
   {
-    name: "a right answer of twenty megabytes, with a column more",
-    at: (step) => reply(step, right(step).map((row) => ({ padding: "x".repeat(20_000_000), ...row }))),
+    name: "a right answer of two megabytes, with a column more",
+    at: (step) => reply(step, right(step).map((row) => ({ padding: "x".repeat(2_000_000), ...row }))),
     expected: 200,
   },
   {
-    name: "a right answer that comes byte by byte",
+    name: "a right answer that comes in parts",
     at: (step) => (response) => {
       response.writeHead(200, HEALTHY[step].headers);
-      drip(response, HEALTHY[step].body);
+      drip(response, HEALTHY[step].body.match(/.{1,40}/g) ?? []);
     },
     expected: 200,
   },

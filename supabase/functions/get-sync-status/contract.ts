@@ -1,7 +1,7 @@
 /**
  * The contract in zod: rows as they come in, jobs as they go out. Reading a row
  * drops each column that the contract does not name, and puts the rest in its order.
- * It is zod/mini, because a cold start builds that faster than zod.
+ * zod/mini, because a cold start builds it faster.
  */
 
 import * as z from "zod/mini";
@@ -49,7 +49,7 @@ function readOffset(offset: string): number {
 
 const timestamp = z.pipe(z.pipe(z.string(), z.transform(readTimestamp)), z.string());
 
-/** The claims of a JWT that the function reads before Auth has verified it. */
+/** The claims that are read of a JWT. */
 export const claims = z.object({ sub: uuid });
 
 /**
@@ -60,7 +60,7 @@ export const authUser = z.object({ id: uuid, banned_until: z.nullish(timestamp) 
 
 const atMostOne = <Row extends z.ZodMiniType>(row: Row) => z.array(row).check(z.maxLength(1));
 
-/** Rows of `users` for one id. `agency_id` is null if the user belongs to no agency. */
+/** Rows of `users` for one id. */
 export const userRows = atMostOne(z.object({ agency_id: z.nullable(uuid) }));
 
 /**

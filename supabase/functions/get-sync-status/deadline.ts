@@ -5,13 +5,13 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 
-/** How long all upstream requests of one poll may take together, in milliseconds. */
+/** For all upstream requests of a poll together, in milliseconds. */
 const DEADLINE_MS = 8_000;
 
 /** The message of the error after the deadline. */
 export const NO_ANSWER_IN_TIME = "no answer in time";
 
-/** Made once: an exception is expensive to make, and each task ends with this one. */
+/** Made once: each task ends with it, and an exception is expensive to make. */
 const TASK_IS_DONE = new DOMException("the task is done", "AbortError");
 
 const signals = new AsyncLocalStorage<AbortSignal>();
@@ -23,11 +23,11 @@ export function currentSignal(): AbortSignal | undefined {
 
 /**
  * Runs a task and gives its result. The signal is aborted when the deadline is
- * over, when the client is gone, and when the task is done: after an early
- * answer other requests may still be under way.
+ * over, the client is gone, or the task is done: after an early answer other
+ * requests may still be under way.
  *
- * @throws what the task throws. From a request that is the signal's reason:
- * `TimeoutError` after the deadline, that of `clientGone`, or `AbortError`
+ * @throws what the task throws; from a request `TimeoutError` after the
+ * deadline, the reason of `clientGone`, or `AbortError` when the task is done
  */
 export async function withDeadline<Result>(
   clientGone: AbortSignal,

@@ -16,9 +16,9 @@ const unpooled = Deno.createHttpClient?.({ poolMaxIdlePerHost: 0 });
  * connection: upstreams close idle connections, often all of them, and only the
  * next request finds out (RFC 9110, 9.2.2: each request here is a GET).
  *
- * @throws {DOMException} the reason of the task's signal, if that is aborted
- * @throws {Error} with the message {@link NO_CONNECTION}, if nothing came back again
- * @throws {TypeError} if what came back is not HTTP
+ * @throws {DOMException} the reason of the task's signal
+ * @throws {Error} {@link NO_CONNECTION} if nothing came back again
+ * @throws {TypeError} if the answer is not HTTP
  */
 export async function fetchUpstream(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   const signal = currentSignal();
@@ -44,13 +44,13 @@ export async function fetchUpstream(input: RequestInfo | URL, init?: RequestInit
  * (Deno 2.1.4 and 2.9.6), and over HTTP/1.1 other idle ones may be silent too.
  */
 function leaveConnections(client: Deno.HttpClient | undefined): void {
-  // Another request that waited may have done it.
+  // Another request may have done it.
   if (client !== pooled) return;
   pooled = Deno.createHttpClient?.({});
   client?.close();
 }
 
-/** Whether the answer was not HTTP: Deno 2.1.4 and 2.9.6 say so only in words. */
+/** Deno 2.1.4 and 2.9.6 say only in words that an answer was not HTTP. */
 function isNotHttp(error: unknown): boolean {
   return error instanceof TypeError && / parsed\b/.test(`${error.message} ${error.cause}`);
 }

@@ -7,21 +7,20 @@ import type { Caller, Client } from "./upstream.ts";
 
 const METHODS = "GET, OPTIONS";
 
-/** Sent with every response, errors included; `X-Request-Id` comes with them. */
+/** Sent with every response, as is `X-Request-Id`. */
 const HEADERS = {
   ...corsHeaders,
-  // The star: monitoring SDKs add headers of their own. It does not cover `authorization`
-  // (Fetch standard, CORS-preflight fetch), so the list stays.
+  // The star is for monitoring SDKs. It does not cover `authorization` (Fetch standard, CORS-preflight fetch).
   "Access-Control-Allow-Headers": `${corsHeaders["Access-Control-Allow-Headers"]}, *`,
   "Access-Control-Allow-Methods": METHODS,
   "Access-Control-Expose-Headers": "X-Request-Id, Date",
   "Cache-Control": "no-store",
 };
 
-/** Saves a page the preflight before each poll; browsers shorten the day to what they allow. */
+/** Saves a page the preflight before each poll; browsers allow less than a day. */
 const PREFLIGHT_HEADERS = { "Access-Control-Max-Age": "86400" };
 
-/** An error as it goes out: its HTTP status, the sentence for people, and headers of its own. */
+/** An error as it goes out, with headers of its own. */
 type ErrorAnswer = { status: number; error: string; headers?: Record<string, string> };
 
 const ERRORS: Record<ErrorCode, ErrorAnswer> = {

@@ -14,8 +14,8 @@ const ADDRESS = /^https?:\/\/[^\s/]+(\/[^\s/]+)*\/?$/;
  * (a JSON dictionary, entry `default`), then `SUPABASE_PUBLISHABLE_KEY`, then
  * the legacy `SUPABASE_ANON_KEY`. Empty counts as unset.
  *
- * @throws {Error} with one sentence if something is missing or malformed. It
- * throws, because `Deno.exit` does nothing on Supabase's runtime
+ * @throws {Error} with one sentence if something is missing or malformed:
+ * `Deno.exit` does nothing in Supabase's edge runtime 1.9
  *
  * @see https://supabase.com/docs/guides/functions/secrets
  */

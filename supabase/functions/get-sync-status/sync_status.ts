@@ -18,10 +18,8 @@ export type Refusal = { kind: "refused"; code: "unauthorized" | "forbidden" };
  * Answers with the agency's active job, or else its most recent finished one,
  * or else null.
  *
- * Three requests leave at once. They are judged in a fixed order, whatever
- * arrives first: Auth, the user, the active job.
- *
- * @returns the status, or why there is none
+ * Three requests leave at once. Whatever arrives first, they are judged in one
+ * order: Auth, the user, the active job.
  */
 export async function getSyncStatus(client: Client, caller: Caller): Promise<Answer<SyncStatus> | Refusal> {
   const verifying = verifyToken(client, caller);

@@ -32,11 +32,11 @@ export interface Project {
   publishableKey: string;
 }
 
+/** Asks the project. */
 export type Client = SupabaseClient<Database>;
 
 /** Who polls, as the token says; nothing is verified yet. */
 export interface Caller {
-  /** The access token, as it came. */
   token: string;
   /** The token's subject: a UUID in lower case. */
   sub: string;
@@ -45,7 +45,7 @@ export interface Caller {
 /** The upstream request that a failure belongs to. */
 export type Step = "auth.getUser" | "users" | "get_active_sync_job" | "historical_sync_jobs";
 
-/** Why an upstream request gave no usable answer; docs/operations.md says what to do. */
+/** docs/operations.md says of each what to do. */
 export type Reason =
   | typeof NO_ANSWER_IN_TIME
   | typeof NO_CONNECTION
@@ -54,17 +54,17 @@ export type Reason =
   | "the answer names another user"
   | "the answer is another agency's";
 
-/** An upstream request that gave no usable answer, as it is logged: no token, no key, no row. */
+/** No usable answer, as it is logged: no token, no key, no row. */
 export interface Failure {
   kind: "failed";
   step: Step;
   reason: Reason;
-  /** The upstream's HTTP status. */
   upstream_status?: number | undefined;
   /** The error code of Auth, PostgREST or PostgreSQL. */
   upstream_code?: string | undefined;
 }
 
+/** What was asked for, or why it is not known. */
 export type Answer<Value> = { kind: "answered"; value: Value } | Failure;
 
 /**
@@ -84,7 +84,7 @@ const TOKEN_REFUSED = new Set([
   "validation_failed",
 ]);
 
-/** Makes the client that all requests share. It has no session: a query without a token reads nothing. */
+/** Makes the client that all requests share. It has no session: without a token a query reads nothing. */
 export function connect({ url, publishableKey }: Project): Client {
   return createClient<Database>(url, publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
@@ -120,7 +120,7 @@ export function readUser(client: Client, { token, sub }: Caller) {
 
 /** Reads the active job of the caller's agency, if there is one. */
 export function readActiveJob(client: Client, { token }: Caller) {
-  // GET: the RPC is STABLE, so a read-only transaction or a read replica can serve it.
+  // GET: the RPC is STABLE, so a read replica can serve it.
   const query = client.rpc("get_active_sync_job", {}, { get: true });
   return readRow("get_active_sync_job", activeJobRows, query.setHeader("Authorization", `Bearer ${token}`));
 }
@@ -132,7 +132,7 @@ export function readRecentJob(client: Client, { token }: Caller, agencyId: strin
     .eq("agency_id", agencyId)
     .in("status", FINISHED_STATUSES)
     .order("created_at", { ascending: false })
-    // Jobs of one transaction share created_at; the id makes the choice the same each time.
+    // Jobs of one transaction share created_at.
     .order("id", { ascending: false })
     .limit(1);
   return readRow("historical_sync_jobs", recentJobRows, query.setHeader("Authorization", `Bearer ${token}`));
@@ -156,9 +156,8 @@ async function readRow<Row>(
     : fail(step, "the answer does not fit the contract", status);
 }
 
-/** Says whether an error of Auth is the token's fault. Else Auth has failed. */
 function readAuthError(error: AuthError): Answer<"refused"> {
-  // supabase-js 2.119.1 makes this error of Auth's session_not_found.
+  // The first is what supabase-js 2.119.1 makes of session_not_found.
   if (isAuthSessionMissingError(error) || TOKEN_REFUSED.has(error.code ?? "")) {
     return { kind: "answered", value: "refused" };
   }
