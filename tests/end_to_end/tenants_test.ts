@@ -40,11 +40,11 @@ test("REST shows no job to a user without an agency, or without a sign-in", asyn
 });
 
 test("REST lets no user join another agency, or insert, update or delete a job", async () => {
-  const read = async () => [
-    await project.sql(`select * from public.historical_sync_jobs where agency_id = '${harbour}' order by id`),
-    await project.sql("select agency_id from public.users where id = $1", [data.importing.id]),
-  ];
+  const read = () =>
+    project.sql(`select users.agency_id, jobs.* from public.users, public.historical_sync_jobs as jobs
+                 where users.id = '${data.importing.id}' and jobs.agency_id = '${harbour}' order by jobs.id`);
   const before = await read();
+  assert.equal(before.length, 2);
   const period = { date_from: "2025-01-01", date_to: "2025-01-02" };
   const attempts: [string, string, unknown?][] = [
     ["PATCH", `users?id=eq.${data.importing.id}`, { agency_id: lakeside }],
