@@ -5,7 +5,7 @@
 alter table public.users
 add column agency_id uuid references public.organizations (id) on delete set null;
 
-comment on column public.users.agency_id is 'The tenant that the user belongs to; null if there is none, or it was deleted.';
+comment on column public.users.agency_id is 'The user''s tenant; null if there is none, or it was deleted.';
 
 create index users_agency_id_idx on public.users (agency_id);
 

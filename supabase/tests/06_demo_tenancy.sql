@@ -26,11 +26,15 @@ select is_empty('select from public.agencies', 'A user without an agency reads n
 
 -- The lock holds, however far a project opens the table.
 reset role;
-alter table public.users add column nickname text, alter agency_id set default pg_temp.id('Two');
+alter table public.users add column nickname text;
+create function pg_temp.join_two() returns trigger language plpgsql
+as $$ begin new.agency_id := pg_temp.id('Two'); return new; end; $$;
+create trigger join_two before insert on public.users
+for each row when (new.nickname = 'Two') execute function pg_temp.join_two();
 create view public.profiles as select * from public.users;
 create table public.wishes (agency_id uuid);
-create rule wish as on insert to public.wishes
-do also update public.users set agency_id = new.agency_id where id = auth.uid();
+create rule wish as on insert to public.wishes do also
+update public.users set agency_id = new.agency_id where id = auth.uid();
 create policy "People edit any row"   on public.users    for all to public using (true);
 create policy "People close agencies" on public.agencies for all to public using (true);
 create role manager;
@@ -47,7 +51,7 @@ from   unnest(array[
          $$update public.profiles set agency_id = pg_temp.id('Two')$$,
          $$insert into public.wishes values (pg_temp.id('Two'))$$,
          $$insert into public.users (id, agency_id) values (pg_temp.id('Cleo'), pg_temp.id('Two'))$$,
-         $$insert into public.users (id) values (pg_temp.id('Cleo'))$$,
+         $$insert into public.users (id, nickname) values (pg_temp.id('Cleo'), 'Two')$$,
          $$insert into public.users (id, agency_id) values (pg_temp.id('Ann'), pg_temp.id('One'))
            on conflict (id) do update set agency_id = pg_temp.id('Two')$$,
          $$insert into public.users (id, agency_id) values (pg_temp.id('Ann'), pg_temp.id('Two'))

@@ -1,12 +1,7 @@
-/**
- * What needs a real PostgreSQL server: the migrations through the Supabase CLI,
- * Supabase's advisors, and plans. DATABASE_URL names the server; without it
- * these are skipped.
- */
+/** The migrations through the Supabase CLI, its advisors, and plans, on the server that DATABASE_URL names. */
 
 import assert from "node:assert/strict";
 import postgres from "postgres";
-import { z } from "zod";
 import { supabase } from "../../local/commands.ts";
 import { createDatabase, databaseServer } from "../../local/database.ts";
 import { apply, migrations, platform, seed } from "../../local/platform.ts";
@@ -31,17 +26,13 @@ async function onServer(server: string): Promise<void> {
   test("`supabase db push --remote` applies every migration once", async () => {
     await cli("db", "push");
     const applied = await sql`select version from supabase_migrations.schema_migrations order by version`;
-    assert.deepEqual(
-      applied.map((row) => row.version),
-      (await migrations()).map(({ name }) => name.split("_")[0]),
-    );
+    const files = (await migrations()).map(({ name }) => ({ version: name.split("_")[0] }));
+    assert.deepEqual([...applied], files);
   });
 
   test("`supabase db advisors` finds nothing but unused indexes", async () => {
     const printed = await cli("db", "advisors", "--level", "info", "--fail-on", "none");
-    const found = z.array(z.object({ name: z.string() })).parse(
-      JSON.parse(printed.slice(printed.indexOf("["))),
-    );
+    const found: { name: string }[] = JSON.parse(printed.slice(printed.indexOf("[")));
     // A new database always has unused indexes.
     assert.deepEqual([...new Set(found.map(({ name }) => name))], ["unused_index"]);
   });

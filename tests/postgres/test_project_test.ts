@@ -8,6 +8,8 @@ import { databaseServer } from "../../local/database.ts";
 import { JWT_SECRET, PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
 import { reportSkipped, test, until } from "../support/helpers.ts";
 
+const LEFT_AGENCY = "a0000000-7e57-4000-8000-000000000001";
+
 if (databaseServer()) await onServer();
 else reportSkipped("test:project", "DATABASE_URL names no PostgreSQL server");
 
@@ -66,14 +68,23 @@ async function onServer(): Promise<void> {
 
   leavesAll("names what it cannot remove, and what Auth refuses", async () => {
     await sql`create table public.notes (author uuid references auth.users (id))`;
-    await sql`insert into auth.users (id, email, is_sso_user)
-              values (gen_random_uuid(), 'left@get-sync-status.test', false)`;
-    await sql`insert into public.notes select id from auth.users where email like 'left@%'`;
+    await sql`create table public.owners (agency uuid references public.agencies (id),
+                                          owner  uuid references auth.users (id) on delete cascade)`;
+    await sql`
+      with an_agency as (insert into public.agencies (id, name) values (${LEFT_AGENCY}, 'Left') returning id),
+           a_user as (insert into auth.users (id, email, is_sso_user)
+                      values (gen_random_uuid(), 'left@get-sync-status.test', false) returning id),
+           a_note as (insert into public.notes select id from a_user)
+      insert into public.owners select an_agency.id, a_user.id from an_agency, a_user`;
     const refused = await start({ SUPABASE_SECRET_KEY: "wrong" }).ended;
-    assert.match(refused, /^Removed 0 of 1 .*\nNot removed: left@\S+: .* foreign key constraint "notes_/);
+    assert.match(
+      refused,
+      /^Removed 0 of 2 .*\n(Not removed: .*\n)?Not removed: left@\S+: .* constraint "notes_/,
+    );
     assert.match(refused, /\nUsers cannot be added\. If nobody may .* SUPABASE_SECRET_KEY; .*: .+\.\n/);
     await sql`drop table public.notes`;
-    assert.match(await start({ SUPABASE_SECRET_KEY: "wrong" }).ended, /^Removed 1 of 1 .*\nUsers cannot/);
+    assert.match(await start({ SUPABASE_SECRET_KEY: "wrong" }).ended, /^Removed 2 of 2 .*\nUsers cannot/);
+    await sql`drop table public.owners`;
   });
 
   leavesAll("refuses what is not a project that it may change", async () => {
