@@ -67,7 +67,7 @@ const INTERVALS = {
   /** While a job is active, since its start. */
   active: { share: 0.01, shortest: 2 * SECOND, longest: 15 * SECOND, spread: 0.2 },
   /** While none is, since the last change. */
-  idle: { share: 0.1, shortest: 30 * SECOND, longest: 250 * SECOND, spread: 0.2 },
+  idle: { share: 0.1, shortest: 30 * SECOND, longest: 260 * SECOND, spread: 0.15 },
   /** After a failed poll, since the last status. */
   failed: { share: 3, shortest: 3 * SECOND, longest: 45 * SECOND, spread: 1 / 3 },
   /** The same without a token: nothing is sent, and supabase-js decides when it asks Auth. */
