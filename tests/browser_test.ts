@@ -212,14 +212,13 @@ if (browser) {
     }
   });
 
-  inBrowser("a session that is over is forgotten, and one sign-in begins the next", async (tab, context) => {
+  inBrowser("a session that is over is forgotten, and one sign-in begins the next", async (tab) => {
     await signIn(tab, IMPORTING);
     await stack.sql("delete from auth.sessions");
     await shows(tab, "Your session is over. Please sign in again.");
     await until(async () => await tab.evaluate("localStorage.length") === 0);
-    await context.setOffline(true);
+    fault = { paths: /token/ };
     await signIn(tab, FINISHED, `${FINISHED} could not sign in. Please try again.`);
-    await context.setOffline(false);
     arrived = [];
     fault = { paths: /token/, held: true };
     for (const email of [FINISHED, NEW]) await signIn(tab, email, "Signing in …");

@@ -69,18 +69,15 @@ function showUser(userId: string): void {
 
   watch = new AbortController();
   const { signal } = watch;
-  /** Whether the request for an import is under way: until it is answered no status says anything of it. */
-  let isStarting = false;
   const { pollNow } = watchSyncStatus({
     url: `${config.url}/functions/v1/get-sync-status`,
     getAccessToken: accessTokenFrom(supabase.auth, userId),
     signal,
-    onStatus(status, estimate) {
-      if (!isStarting) showStatus(status, estimate);
-    },
+    onStatus: showStatus,
     onError: (problem) => showProblem(problem, userId),
   });
 
+  let isStarting = false;
   // A product asks its own back end for this; here the server of the page is one.
   part("start").onclick = async () => {
     if (isStarting) return;
