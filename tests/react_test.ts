@@ -92,7 +92,7 @@ if (browser) {
       await shows("ann: 50 %, 2.5/s, no problem");
       await showsAfter(4, OUTAGE, "ann: 50 %, 2.5/s, unreachable");
       refresh = refusal(400, "session_expired");
-      await showsAfter(15, refusal(401, "unauthorized"), "ann: no status, signed_out");
+      await showsAfter(30, refusal(401, "unauthorized"), "ann: no status, signed_out");
       await until(() => tab.evaluate("localStorage.length === 0"));
       await pollsNothing();
       await show(`${what} bob`, refusal(403, "forbidden"));
@@ -154,7 +154,7 @@ if (browser) {
     const more = () => new Response(ACTIVE_EXAMPLE.replace(": 750", ": 1600"));
     await showsAfter(150, more, "The import seems stalled.", "1600 calls so far");
     assert.equal(await bar(), null);
-    await showsAfter(20, ENDED, "Last import: completed", "1450 imported, 40 skipped, 10 failed");
+    await showsAfter(60, ENDED, "Last import: completed", "1450 imported, 40 skipped, 10 failed");
     await show("example bob", refusal(403, "forbidden"));
     await shows("Your user belongs to no agency.");
     await show("example expired");
