@@ -111,10 +111,9 @@ export function accessTokenFrom(auth: SupabaseAuth, userId: string) {
  */
 export function watchUserId(auth: SupabaseAuth, callback: (userId: string | null) => void): () => void {
   let known: string | null | undefined;
-  let isWatching = true;
   const tell = (session: Session | null) => {
     const userId = session?.user.id ?? null;
-    if (isWatching && userId !== known) callback(known = userId);
+    if (userId !== known) callback(known = userId);
   };
   const { data: { subscription } } = auth.onAuthStateChange(async (event, session) => {
     if (session || event === "SIGNED_OUT") return tell(session);
@@ -123,8 +122,9 @@ export function watchUserId(auth: SupabaseAuth, callback: (userId: string | null
     if (!error && known === undefined) tell(data.session);
   });
   return () => {
-    isWatching = false;
     subscription.unsubscribe();
+    // The answer that may be under way changes nothing.
+    known ??= null;
   };
 }
 
