@@ -189,7 +189,7 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
   const onOnline = () => pollAnew(4 * SECOND * Math.random());
 
   let resolve = () => {};
-  const ended = new Promise<void>((each) => resolve = each);
+  const ended = new Promise<void>((settle) => resolve = settle);
   function end() {
     over = true;
     clearTimeout(timer);
