@@ -1,5 +1,5 @@
 -- Appended to users_column.sql in a project whose tenants are in a table of members: fills agency_id from it.
--- Whoever can write that table reads the tenant's jobs, as with a view.
+-- Whoever can write that table reads the tenant's jobs, as with a view. Let a user have a row in users first.
 
 -- SECURITY DEFINER: the owner of the table may set agency_id.
 create function private.copy_agency_id()
@@ -9,6 +9,11 @@ security definer
 set search_path = ''
 as $$
 begin
+  -- Waits for whoever changes memberships of the same user: the update then sees theirs.
+  perform from public.users
+  where   users.id in (old.user_id, new.user_id)
+  order by users.id
+  for update;
   update public.users
   set    agency_id = (
            select   members.organization_id

@@ -38,11 +38,7 @@ as $$
 begin
   if current_user = 'service_role'
   or pg_has_role((select relowner from pg_catalog.pg_class where oid = tg_relid), 'usage') then
-    return new;
-  end if;
-  -- An upsert of a row as it is: PostgreSQL asks here before it finds the conflict.
-  if exists (select from public.users where users.id = new.id and users.agency_id = new.agency_id) then
-    return new;
+    return null;
   end if;
   raise insufficient_privilege
   using message = 'Only service_role and the owner of the table may set agency_id.';
@@ -54,14 +50,15 @@ is 'Refuses that users set agency_id; it runs with the rights of whoever writes.
 
 revoke all on function private.lock_agency_id() from public, anon, authenticated, service_role;
 
--- Triggers run in the order of their names: these see what the others have written.
-create trigger zz_lock_agency_id_on_insert
-before insert on public.users
+-- After the write: these see what other triggers and generated columns have made of
+-- the row, and an upsert is judged by what it does.
+create trigger lock_agency_id_on_insert
+after insert on public.users
 for each row when (new.agency_id is not null)
 execute function private.lock_agency_id();
 
-create trigger zz_lock_agency_id_on_update
-before update on public.users
+create trigger lock_agency_id_on_update
+after update on public.users
 for each row when ((new.id, new.agency_id) is distinct from (old.id, old.agency_id))
 execute function private.lock_agency_id();
 
