@@ -130,6 +130,13 @@ if (browser) {
     });
   }
 
+  test("query: a component that is shown after the end of the watch still says it", async () => {
+    await show("feed ann", refusal(403, "forbidden"));
+    await pass(600);
+    await show("query ann");
+    await shows("ann: no status, forbidden");
+  });
+
   test("hook: another address, or another client of supabase-js, begins a new watch", async () => {
     for (const each of ["?one Bearer project-ref", "?two Bearer project-ref", "?two Bearer other"]) {
       await show(`hook ann ${each}`);

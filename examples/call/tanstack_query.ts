@@ -1,46 +1,41 @@
 "use client";
 
-import { useCallback } from "react";
+import { useCallback, useEffect } from "react";
 import { skipToken, useQuery, useQueryClient } from "@tanstack/react-query";
-import { accessTokenFrom, forgetSession, type SupabaseAuth } from "../client/access_token";
-import type { SyncStatus } from "../client/types";
-import { type JobEstimate, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status";
+import { type SyncStatusView, useSyncStatus, type UseSyncStatusOptions } from "../react/use_sync_status";
 
-type Options = { url: string; auth: SupabaseAuth; userId: string | null | undefined };
-type Seen = { status: SyncStatus | null; estimate: JobEstimate | null; problem: SyncStatusProblem | null };
+type UserId = UseSyncStatusOptions["userId"];
 
-const NOTHING: Seen = { status: null, estimate: null, problem: null };
+const NOTHING = { status: null, estimate: null, problem: null };
+const keyOf = (userId: UserId) => ["sync-status", userId];
 
-/**
- * Gives what `useSyncStatus` gives, in any number of components: they share one watch. It begins with the first
- * component and ends with the last. The query counts as fetching as long as the watch goes on.
- */
-export function useSyncStatusQuery({ url, auth, userId }: Options) {
+/** Puts what `useSyncStatus` gives into the cache. Call it once, above all components that show the status. */
+export function useSyncStatusFeed(options: UseSyncStatusOptions): void {
   const cache = useQueryClient();
-  const { data = NOTHING } = useQuery<Seen>({
-    queryKey: ["sync-status", url, userId],
-    queryFn: !userId ? skipToken : ({ queryKey, signal }) =>
-      new Promise((resolve) =>
-        watchSyncStatus({
-          url,
-          getAccessToken: accessTokenFrom(auth, userId),
-          signal,
-          onStatus: (status, estimate) =>
-            cache.setQueryData<Seen>(queryKey, { status, estimate, problem: null }),
-          onError(problem) {
-            if (problem.kind === "signed_out") void forgetSession(auth, userId);
-            if (problem.kind !== "unreachable") resolve({ ...NOTHING, problem });
-            // In an outage the last status still stands.
-            else cache.setQueryData<Seen>(queryKey, (seen = NOTHING) => ({ ...seen, problem }));
-          },
-        })
-      ),
-    // The watch decides when to poll, and nothing of it is kept for the next session.
-    staleTime: Infinity,
-    gcTime: 0,
-    networkMode: "always",
+  const { userId } = options;
+  const { status, estimate, problem, pollNow } = useSyncStatus(options);
+  useEffect(() => {
+    // The end of a watch still stands when a component shows it later.
+    cache.setQueryDefaults(["sync-status"], { gcTime: Infinity });
+    cache.setQueryData<SyncStatusView>(keyOf(userId), { status, estimate, problem, pollNow });
+  }, [cache, userId, status, estimate, problem, pollNow]);
+  useEffect(() => {
+    // The user's next session begins with nothing.
+    return () => void cache.setQueryData(keyOf(userId), { ...NOTHING, pollNow });
+  }, [cache, userId, pollNow]);
+}
+
+/** Gives what `useSyncStatus` gives, in any component below the feed. */
+export function useSyncStatusQuery(userId: UserId): SyncStatusView {
+  const cache = useQueryClient();
+  const { data = NOTHING } = useQuery<SyncStatusView>({
+    queryKey: keyOf(userId),
+    queryFn: skipToken,
+    // An app's default may be the data of the key before: another user's.
+    placeholderData: undefined,
   });
-  /** Begins a new watch, which polls at once. */
-  const pollNow = useCallback(() => void cache.invalidateQueries({ queryKey: ["sync-status"] }), [cache]);
+  const pollNow = useCallback(() => {
+    cache.getQueryData<SyncStatusView>(keyOf(userId))?.pollNow();
+  }, [cache, userId]);
   return { ...data, pollNow };
 }

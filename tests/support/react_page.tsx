@@ -6,11 +6,11 @@
 /// <reference lib="dom" />
 
 import { createClient } from "@supabase/supabase-js";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { StrictMode, useState } from "react";
+import { keepPreviousData, QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode, useMemo, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { Import } from "../../examples/call/react.tsx";
-import { useSyncStatusQuery } from "../../examples/call/tanstack_query.ts";
+import { useSyncStatusFeed, useSyncStatusQuery } from "../../examples/call/tanstack_query.ts";
 import { keepSession } from "../../examples/client/access_token.ts";
 import { useSyncStatus, type UseSyncStatusOptions } from "../../examples/react/use_sync_status.ts";
 
@@ -36,24 +36,31 @@ function Page() {
     <>
       <input onChange={(event) => show(event.target.value.split(" "))} />
       {what === "hook" && <Seen useSeen={useSyncStatus} {...seen} />}
-      {what === "query" && [1, 2].map((key) => <Seen key={key} useSeen={useSyncStatusQuery} {...seen} />)}
+      {(what === "query" || what === "feed") && <Fed isShown={what === "query"} {...seen} />}
       {what === "example" && <Import key={who} {...{ supabase, url, start }} />}
     </>
   );
 }
 
+function Fed({ isShown, ...seen }: UseSyncStatusOptions & { isShown: boolean; who: string }) {
+  useSyncStatusFeed(seen);
+  const useSeen = ({ userId }: UseSyncStatusOptions) => useSyncStatusQuery(userId);
+  return isShown && [1, 2].map((key) => <Seen key={key} useSeen={useSeen} {...seen} />);
+}
+
 /** A button that polls, and says what is seen; each render says it to the console. */
 function Seen({ who, useSeen, ...options }: Props) {
   const { status, estimate, problem, pollNow } = useSeen(options);
-  const [first] = useState(() => pollNow);
+  const first = useMemo(() => pollNow, [who]);
   const job = status?.active ? `${status.job.progress_percent} %, ${estimate?.callsPerSecond}/s` : "idle";
   const text = `${who}: ${status ? job : "no status"}, ${problem?.kind ?? "no problem"}`;
   console.log(text);
   return <button type="button" onClick={pollNow}>{pollNow === first ? text : "another pollNow"}</button>;
 }
 
+const cache = new QueryClient({ defaultOptions: { queries: { placeholderData: keepPreviousData } } });
 const page = (
-  <QueryClientProvider client={new QueryClient()}>
+  <QueryClientProvider client={cache}>
     <Page />
   </QueryClientProvider>
 );
