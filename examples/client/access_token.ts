@@ -30,7 +30,7 @@ export interface SupabaseAuth {
  *
  * @see https://supabase.com/docs/guides/auth/debugging/error-codes
  */
-const SESSION_OVER = [
+const SESSION_OVER = new Set<string | undefined>([
   "refresh_token_not_found",
   "refresh_token_already_used",
   "session_expired",
@@ -41,17 +41,15 @@ const SESSION_OVER = [
   "user_not_found",
   // The refresh token is none of this Auth's at all, as supabase/auth 2.196.0 answers.
   "validation_failed",
-];
-
-const isOverCode = (code: string | undefined) => code !== undefined && SESSION_OVER.includes(code);
+]);
 
 /**
  * A `fetch` for supabase-js that keeps a session through an outage:
  * `createClient(url, key, { global: { fetch: keepSession() } })`.
  *
  * supabase-js deletes an expired session after a rate limit, a refused key or a firewall's page, and waits
- * forever for an answer that does not come. It keeps the session after a 503 or a failed request. So each
- * answer that is neither a session nor the end of one becomes that, and a refresh fails after 15 s.
+ * forever for an answer that does not come. It keeps the session after a 503 or a failed request. So an
+ * answer that is neither a session nor the end of one becomes such, and a refresh fails after 15 s.
  *
  * supabase-js retries for up to 30 s, and then rests for a minute. Calls that need an expired session wait as
  * long; a `signOut()` then ends the session of whoever is signed in.
@@ -68,7 +66,7 @@ export function keepSession(send: typeof fetch = (...args) => fetch(...args)): t
       // If the answer is not JSON, the request fails here.
       const { access_token, refresh_token, expires_in, code, error_code } = await response.clone().json();
       const isSession = response.ok && access_token && refresh_token && expires_in;
-      const isEnd = !response.ok && (isOverCode(code) || isOverCode(error_code));
+      const isEnd = !response.ok && (SESSION_OVER.has(code) || SESSION_OVER.has(error_code));
       return isSession || isEnd ? response : new Response(null, { status: 503 });
     });
   };
@@ -81,7 +79,6 @@ export function keepSession(send: typeof fetch = (...args) => fetch(...args)): t
  * rejects if that is not known: in an outage, or while another user's session is stored and none was refused.
  *
  * @param auth `supabase.auth` of a client that was made with {@link keepSession}
- * @param userId whose token it is: in another tab somebody else may sign in
  */
 export function accessTokenFrom(auth: SupabaseAuth, userId: string) {
   let wasEmpty = false;
@@ -89,7 +86,7 @@ export function accessTokenFrom(auth: SupabaseAuth, userId: string) {
     let answer = await auth.getSession();
     const isStored = refused && answer.data.session?.access_token === refused;
     if (isStored) answer = await auth.refreshSession();
-    const isOver = isOverCode(answer.error?.name) || isOverCode(answer.error?.code);
+    const isOver = SESSION_OVER.has(answer.error?.name) || SESSION_OVER.has(answer.error?.code);
     // Another tab may have renewed or replaced the session meanwhile: what is stored now counts.
     if (answer.error) answer = await auth.getSession();
     if (answer.error) throw answer.error;
@@ -108,17 +105,15 @@ export function accessTokenFrom(auth: SupabaseAuth, userId: string) {
 }
 
 /**
- * Calls back with the id of the signed-in user, or null if nobody is, once that is known and at each change. If
- * the stored session has expired, it is not known before Auth answers.
- *
- * @returns what ends it
+ * Calls back with the id of the signed-in user, or null if nobody is, once that is known and at each change,
+ * until what it returns is called. If the stored session has expired, that is not known before Auth answers.
  */
 export function watchUserId(auth: SupabaseAuth, callback: (userId: string | null) => void): () => void {
   let known: string | null | undefined;
   let isEnded = false;
   function tell(session: Session | null) {
     const userId = session?.user.id ?? null;
-    if (isEnded || userId === known) return;
+    if (userId === known) return;
     known = userId;
     callback(userId);
   }
@@ -126,7 +121,7 @@ export function watchUserId(auth: SupabaseAuth, callback: (userId: string | null
     if (session || event === "SIGNED_OUT") return tell(session);
     // In an outage the first event has no session, although one is stored; a later event will have it.
     const { data, error } = await auth.getSession();
-    if (!error && known === undefined) tell(data.session);
+    if (!error && !isEnded && known === undefined) tell(data.session);
   });
   return () => {
     isEnded = true;

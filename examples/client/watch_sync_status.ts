@@ -31,10 +31,7 @@ export interface JobEstimate {
 export interface WatchSyncStatusOptions {
   /** The function's address, `https://<ref>.supabase.co/functions/v1/get-sync-status`. */
   url: string;
-  /**
-   * Gives an access token other than `refused`, or null if the session is over; rejects if that is not known.
-   * With supabase-js: `accessTokenFrom(supabase.auth, userId)`.
-   */
+  /** Gives an access token other than `refused`, null if the session is over; rejects if neither is known. */
   getAccessToken(refused?: string): Promise<string | null>;
   /** Ends the poll that is under way, and the watch. */
   signal: AbortSignal;
@@ -47,8 +44,8 @@ export interface SyncStatusWatch {
   /** Resolves when the watch has ended, at once after an abort; never rejects. */
   ended: Promise<void>;
   /**
-   * Asks for a poll, for example after the user has started an import. It starts 2 s after the last one began or
-   * later, never during one; in a hidden tab, once the tab is shown. Several calls make one poll.
+   * Asks for a poll, for example after the user has started an import: 2 s after the last one began or later,
+   * never during one, and in a hidden tab once it is shown. Several calls make one poll.
    */
   pollNow(): void;
 }
