@@ -28,7 +28,7 @@ const unlessRefused: GetToken = (refused) => refused ? null : "token";
 const nextToken: GetToken = (refused) => refused ? `${refused}+` : "token";
 const neverSettles: GetToken = () => new Promise(() => {});
 
-/** A watch, and what it did. The service gives its answers in turn, and repeats the last one. Time is in seconds. */
+/** A watch, and what it did. The answers come in turn, and the last one again and again. Time is in seconds. */
 class Watch {
   polls: number[] = [];
   /** The tokens that it sends, and what was refused when it asks for one. */

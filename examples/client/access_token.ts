@@ -73,12 +73,10 @@ export function keepSession(send: typeof fetch = (...args) => fetch(...args)): t
 }
 
 /**
- * Makes the `getAccessToken` of `watchSyncStatus` from a supabase-js client.
+ * Makes the `getAccessToken` of `watchSyncStatus` from `supabase.auth` of a client that uses {@link keepSession}.
  *
  * It gives the stored token, refreshed only if that is the refused one; null if the user's session is over. It
  * rejects if that is not known: in an outage, or while another user's session is stored and none was refused.
- *
- * @param auth `supabase.auth` of a client that was made with {@link keepSession}
  */
 export function accessTokenFrom(auth: SupabaseAuth, userId: string) {
   let wasEmpty = false;

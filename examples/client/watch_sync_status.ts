@@ -43,10 +43,7 @@ export interface WatchSyncStatusOptions {
 export interface SyncStatusWatch {
   /** Resolves when the watch has ended, at once after an abort; never rejects. */
   ended: Promise<void>;
-  /**
-   * Asks for a poll, for example after the user has started an import: 2 s after the last one began or later,
-   * never during one, and in a hidden tab once it is shown. Several calls make one poll.
-   */
+  /** Asks for a poll, for example after the user has started an import. Several calls make one poll. */
   pollNow(): void;
 }
 
@@ -106,8 +103,8 @@ function estimate(job: ActiveJob, at: number): JobEstimate {
 }
 
 /**
- * Polls until it is aborted, the session is over or the user has no agency: one poll at a time, at the
- * {@link INTERVALS}, never in a hidden tab, and soon when the tab is shown again or the network has returned.
+ * Polls until it is aborted, the session is over or the user has no agency: one poll at a time, every 2 s at most,
+ * at the {@link INTERVALS}, never in a hidden tab, and soon when it is shown or the network has returned.
  *
  * The function judges a token, not the machine's clock: one that it accepts is sent until it is refused.
  */
