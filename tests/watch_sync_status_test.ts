@@ -43,8 +43,6 @@ class Watch {
   tab = Object.assign(new EventTarget(), { visibilityState: "visible" });
   window = new EventTarget();
   controller = new AbortController();
-  /** What the page does when it is called back. */
-  whenCalled = () => {};
   /** What `Math.random` gives. */
   chance = 0.5;
   pollNow: () => void;
@@ -65,12 +63,10 @@ class Watch {
       onStatus: (status, estimate) => {
         this.reports.push(status.active ? "active" : "idle");
         this.estimate = estimate;
-        this.whenCalled();
       },
       onError: (problem) => {
         this.reports.push(problem.kind);
         if (problem.kind === "unreachable") this.retries.push(Math.round(problem.retryInMs) / 1_000);
-        this.whenCalled();
       },
     });
     this.pollNow = pollNow;
@@ -97,7 +93,6 @@ class Watch {
     return response;
   };
 
-  abort = () => this.controller.abort();
   showTab(visible: boolean): void {
     this.tab.visibilityState = visible ? "visible" : "hidden";
     this.tab.dispatchEvent(new Event("visibilitychange"));
@@ -301,7 +296,7 @@ for (
 for (const [when, answer] of [["between two polls", idle], ["during a poll", never]] as const) {
   watching(`ends on abort ${when}, and reports nothing more`, [answer], async (watch) => {
     const { length } = watch.reports;
-    watch.abort();
+    watch.controller.abort();
     await watch.pass(1);
     watch.leftNothing();
     watch.pollNow();
@@ -312,7 +307,7 @@ for (const [when, answer] of [["between two polls", idle], ["during a poll", nev
 
 const { addEventListener, removeEventListener } = globalThis;
 watching("goes on after what the page's own functions throw", [active(), failed, active()], async (watch) => {
-  watch.whenCalled = () => {
+  watch.reports.push = () => {
     throw new Error("a mistake of the page");
   };
   const ignore = (event: Event) => event.preventDefault();

@@ -168,9 +168,9 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
     lastStatus = text;
     const unchanged = now() - changedAt;
     if (!status.active) return wait("idle", unchanged);
+    const age = at - Date.parse(status.job.started_at ?? "");
     // A pending job has no start.
-    const { started_at } = status.job;
-    return wait("active", started_at ? at - Date.parse(started_at) : unchanged);
+    return wait("active", Number.isNaN(age) ? unchanged : age);
   }
 
   function pollWithin(ms: number) {
