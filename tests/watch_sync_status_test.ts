@@ -204,13 +204,10 @@ watching("does not poll in a hidden tab, and polls at once when it is shown", [i
 });
 
 watching("polls within 4 s when the network has returned, at a random moment", [idle], async (watch) => {
-  for (const chance of [0.5, 1]) {
-    watch.chance = chance;
-    await watch.pass(6);
-    watch.goOnline();
-    await watch.pass(4);
-  }
-  assert.deepEqual(watch.polls, [0, 8, 20]);
+  await watch.pass(5);
+  watch.goOnline();
+  await watch.pass(4);
+  assert.deepEqual(watch.polls, [0, 7]);
 });
 
 for (
@@ -238,11 +235,10 @@ for (
 }
 
 watching("waits longer after each failure, until pollNow", [active(), failed], async (watch) => {
-  await watch.pass(2 + 6 + 24 + 45);
+  await watch.pass(77);
   watch.pollNow();
-  assert.deepEqual(watch.retries, [6, 24, 45, 45]);
   await watch.pass(2);
-  assert.deepEqual(watch.retries[4], 6);
+  assert.deepEqual(watch.retries, [6, 24, 45, 45, 6]);
 });
 
 watching("asks again in 2 s if there is no token within 15 s, and later in 15 s", [idle], async (watch) => {

@@ -167,9 +167,7 @@ function showJob(job: ActiveJob | RecentJob, percent: number | null, facts: stri
   set("done", `${percent === null ? "Processed" : `${percent}% done:`} ${whole(processed)}${ofTotal} calls`);
   show("bar", percent !== null);
   part("bar").setAttribute("value", String(percent ?? 0));
-  set("imported", whole(job.imported_calls));
-  set("skipped", whole(job.skipped_calls));
-  set("failed", whole(job.failed_calls));
+  for (const kind of ["imported", "skipped", "failed"] as const) set(kind, whole(job[`${kind}_calls`]));
   set("facts", facts);
 }
 
