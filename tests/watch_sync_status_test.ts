@@ -2,9 +2,8 @@
 
 import assert from "node:assert/strict";
 import type { Clock } from "@sinonjs/fake-timers";
-import type { ActiveJob, SyncStatus } from "../examples/client/types.ts";
-import type { JobEstimate, SyncStatusProblem } from "../examples/client/watch_sync_status.ts";
-import { watchSyncStatus } from "../examples/client/watch_sync_status.ts";
+import type { ActiveJob } from "../examples/client/types.ts";
+import { type JobEstimate, watchSyncStatus } from "../examples/client/watch_sync_status.ts";
 import { never, testOnFakeClock } from "./support/fake_clock.ts";
 import { ACTIVE_EXAMPLE } from "./support/helpers.ts";
 
@@ -13,9 +12,8 @@ const START = Date.parse("2025-03-15T10:00:00Z");
 const HOUR = 3_600;
 
 const { job }: { job: ActiveJob } = JSON.parse(ACTIVE_EXAMPLE);
-const IDLE: SyncStatus = { active: false, recent_job: null };
+const IDLE = { active: false, recent_job: null };
 
-/** Requests and answers of the service. */
 type Init = { headers: { Authorization: string }; signal: AbortSignal };
 type Answer = (signal: AbortSignal) => Response | Promise<Response>;
 const json = (body: unknown, status = 200): Answer => () => Response.json(body, { status });
@@ -24,71 +22,71 @@ const active = (changes: Partial<ActiveJob> = {}) => json({ active: true, job: {
 const error = (status: number, code: string) => json({ error: "…", code }, status);
 const unauthorized = error(401, "unauthorized");
 const failed = error(500, "internal_error");
+
 type GetToken = (refused?: string) => string | null | Promise<string | null>;
 const unlessRefused: GetToken = (refused) => refused ? null : "token";
-const neverSettles = () => new Promise<never>(() => {});
+const nextToken: GetToken = (refused) => refused ? `${refused}+` : "token";
+const neverSettles: GetToken = () => new Promise(() => {});
 
-/** A watch, and what it did. The service gives its answers in turn, and repeats the last one. Time is in seconds. */
+/** A watch, and what it did. The answers come in turn, and the last one again and again. Time is in seconds. */
 class Watch {
   polls: number[] = [];
-  tokens: string[] = [];
-  statuses: SyncStatus[] = [];
-  estimate: JobEstimate | null = null;
-  problems: SyncStatusProblem[] = [];
-  /** How long it waits after each `unreachable`. */
+  /** The tokens that it sends, and what was refused when it asks for one. */
+  sent: string[] = [];
+  refused: (string | undefined)[] = [];
+  /** What the page gets: "active", "idle" or a problem's kind. */
+  reports: string[] = [];
   retries: number[] = [];
+  estimate: JobEstimate | null = null;
   ended = false;
-  /** How many listeners it has. */
   listeners = 0;
   tab = Object.assign(new EventTarget(), { visibilityState: "visible" });
   window = new EventTarget();
-  /** What the page does when it is called back. */
-  whenCalled = () => {};
+  controller = new AbortController();
   /** What `Math.random` gives. */
   chance = 0.5;
   pollNow: () => void;
-  abort: () => void;
 
   constructor(readonly clock: Clock, readonly answers: Answer[], getToken: GetToken) {
-    const controller = new AbortController();
-    const { signal } = controller;
-    const { tab, window } = this;
-    this.abort = () => controller.abort();
-    for (const target of [tab, window, signal]) {
-      for (const [name, step] of [["addEventListener", 1], ["removeEventListener", -1]] as const) {
-        const method = target[name].bind(target);
-        target[name] = (...args: Parameters<EventTarget["addEventListener"]>) => {
-          this.listeners += step;
-          method(...args);
-        };
-      }
-    }
+    const { tab, window, controller: { signal } } = this;
+    for (const target of [tab, window, signal]) this.#countListeners(target);
     const { addEventListener, removeEventListener } = window;
     Object.assign(globalThis, { document: tab, addEventListener, removeEventListener, fetch: this.#fetch });
     Math.random = () => this.chance;
     const { ended, pollNow } = watchSyncStatus({
       url: "https://project.test/functions/v1/get-sync-status",
-      getAccessToken: async (refused) => await getToken(refused),
+      getAccessToken: async (refused) => {
+        this.refused.push(refused);
+        return await getToken(refused);
+      },
       signal,
       onStatus: (status, estimate) => {
-        this.statuses.push(status);
+        this.reports.push(status.active ? "active" : "idle");
         this.estimate = estimate;
-        this.whenCalled();
       },
       onError: (problem) => {
-        this.problems.push(problem);
+        this.reports.push(problem.kind);
         if (problem.kind === "unreachable") this.retries.push(Math.round(problem.retryInMs) / 1_000);
-        this.whenCalled();
       },
     });
     this.pollNow = pollNow;
     void ended.then(() => this.ended = true);
   }
 
+  #countListeners(target: EventTarget): void {
+    for (const [name, step] of [["addEventListener", 1], ["removeEventListener", -1]] as const) {
+      const method = target[name].bind(target);
+      target[name] = (...args: Parameters<typeof target["addEventListener"]>) => {
+        this.listeners += step;
+        method(...args);
+      };
+    }
+  }
+
   #fetch = async (_: string, { headers, signal }: Init) => {
     // The clock sets what is due at once a millisecond later.
     this.polls.push(Math.floor(performance.now() / 10) / 100);
-    this.tokens.push(headers.Authorization);
+    this.sent.push(headers.Authorization);
     const answer = this.answers[Math.min(this.polls.length, this.answers.length) - 1] ?? failed;
     const response = await answer(signal);
     response.headers.set("Date", new Date(START + performance.now()).toUTCString());
@@ -102,6 +100,14 @@ class Watch {
   goOnline = () => void this.window.dispatchEvent(new Event("online"));
   pass = (seconds: number) => this.clock.tickAsync(seconds * 1_000);
 
+  /** How long it waits after the last poll. */
+  async wait(): Promise<number> {
+    const { length } = this.polls;
+    await this.pass(300);
+    const [last = NaN, next = NaN] = this.polls.slice(length - 1);
+    return Math.round(next - last);
+  }
+
   /** Asserts that it has ended, without a timer or a listener. */
   leftNothing(): void {
     assert.deepEqual([this.ended, this.clock.countTimers(), this.listeners], [true, 0, 0]);
@@ -110,7 +116,7 @@ class Watch {
 
 function watching(
   sentence: string,
-  answers: Answer[],
+  answers: readonly Answer[],
   check: (watch: Watch) => Promise<void> | void,
   getToken: GetToken = () => "token",
 ): void {
@@ -121,17 +127,42 @@ function watching(
   });
 }
 
+const pending = active({ started_at: null });
 for (
-  const [often, answers, due] of [
-    ["every 2 s while a job is active", [active()], [0, 2, 4, 6]],
-    ["every 6 s for a job of ten minutes", [active({ started_at: "2025-03-15T09:50:00Z" })], [0, 6]],
-    ["every 15 s for a job of a day", [active({ started_at: "2025-03-14T10:00:00Z" })], [0, 15]],
-    ["every 30 s while no job is active", [idle], [0, 30, 60]],
+  const [seconds, what, answer, after] of [
+    [2, "while a job is active", active(), 0],
+    [6, "for a job of ten minutes", active(), 600],
+    [2, "while a job is pending", pending, 0],
+    [15, "for a job that is pending for an hour", pending, HOUR],
+    [30, "while no job is active", idle, 0],
   ] as const
 ) {
-  watching(`polls ${often}`, [...answers], async (watch) => {
-    await watch.pass(due.at(-1) ?? 0);
-    assert.deepEqual(watch.polls, due);
+  watching(`polls every ${seconds} s ${what}`, [answer], async (watch) => {
+    await watch.pass(after);
+    assert.equal(await watch.wait(), seconds);
+  });
+}
+
+for (
+  const [what, answer, shortest, longest] of [
+    ["of an active job", active(), 12, 18],
+    ["without a job", idle, 221, 299],
+    ["in which each poll fails", failed, 30, 60],
+  ] as const
+) {
+  watching(`waits ${shortest} to ${longest} s by chance after an hour ${what}`, [answer], async (watch) => {
+    for (const [chance, due] of [[0, shortest], [1, longest]] as const) {
+      watch.chance = chance;
+      await watch.pass(HOUR);
+      assert.equal(await watch.wait(), due);
+    }
+  });
+}
+
+for (const [hours, most] of [[1, 45], [8, 150]] as const) {
+  watching(`polls ${most} times in ${hours} idle hours at most`, [idle], async (watch) => {
+    await watch.pass(hours * HOUR);
+    assert(watch.polls.length <= most, `${watch.polls.length}`);
   });
 }
 
@@ -140,54 +171,27 @@ for (const days of [-1, 1]) {
   watching(`goes by the server's time on a clock ${days} day fast`, [active(running)], async (watch) => {
     watch.clock.setSystemTime(START + days * 24 * HOUR * 1_000);
     await watch.pass(120);
-    assert.deepEqual([watch.polls.length, watch.estimate?.stalled], [34, false]);
-    await watch.pass(5);
+    assert.equal(watch.estimate?.stalled, false);
+    await watch.pass(10);
     assert.equal(watch.estimate?.stalled, true);
+    assert.equal(await watch.wait(), 4);
   });
 }
-
-const pending = active({ started_at: null });
-watching("polls a pending job 4,000 times in 8 hours at most, often at first", [pending], async (watch) => {
-  await watch.pass(8 * HOUR);
-  assert.deepEqual(watch.polls.slice(0, 3), [0, 2, 4]);
-  assert(watch.polls.length <= 4_000, `${watch.polls.length}`);
-});
-
-watching("polls 45 times in an idle hour at most, and 150 times in eight", [idle], async (watch) => {
-  for (const [hours, most] of [[1, 45], [7, 150]] as const) {
-    await watch.pass(hours * HOUR);
-    assert(watch.polls.length <= most, `${watch.polls.length}`);
-  }
-});
 
 for (
   const [what, happens] of Object.entries<(watch: Watch) => void>({
     "the tab is shown": (watch) => [false, true].forEach((visible) => watch.showTab(visible)),
     "the network has returned": (watch) => watch.goOnline(),
-    "pollNow is called": (watch) => watch.pollNow(),
     "another job has ended": (watch) => watch.answers.push(json({ active: false, recent_job: job })),
   })
 ) {
-  watching(`waits 5 minutes at most, and 30 s again if ${what}`, [idle], async (watch) => {
-    watch.chance = 1;
-    await watch.pass(2 * HOUR);
-    const [last = 0, before = 0] = watch.polls.toReversed();
-    watch.chance = 0.5;
-    const { length } = watch.polls;
+  watching(`waits 30 s again if ${what}`, [idle], async (watch) => {
+    await watch.pass(HOUR);
     happens(watch);
-    await watch.pass(400);
-    const [first = 0, second = 0] = watch.polls.slice(length);
-    assert.deepEqual([last - before, second - first].map(Math.round), [299, 30]);
+    await watch.pass(270);
+    assert.equal(await watch.wait(), 30);
   });
 }
-
-watching("makes each wait longer or shorter by chance", [active(), active(), idle, failed], async (watch) => {
-  for (const [chance, wait] of [[1, 2], [0, 2.4], [1, 25.5], [0, 60]] as const) {
-    watch.chance = chance;
-    await watch.pass(wait);
-  }
-  assert.deepEqual([watch.polls, watch.retries], [[0, 2, 4.4, 29.9, 89.9], [60, 30]]);
-});
 
 watching("does not poll in a hidden tab, and polls at once when it is shown", [idle], async (watch) => {
   await watch.pass(5);
@@ -200,13 +204,10 @@ watching("does not poll in a hidden tab, and polls at once when it is shown", [i
 });
 
 watching("polls within 4 s when the network has returned, at a random moment", [idle], async (watch) => {
-  for (const chance of [0.5, 1]) {
-    watch.chance = chance;
-    await watch.pass(6);
-    watch.goOnline();
-    await watch.pass(4);
-  }
-  assert.deepEqual(watch.polls, [0, 8, 20]);
+  await watch.pass(5);
+  watch.goOnline();
+  await watch.pass(4);
+  assert.deepEqual(watch.polls, [0, 7]);
 });
 
 for (
@@ -217,8 +218,6 @@ for (
     "a forbidden that is no 403": error(511, "forbidden"),
     "a firewall's forbidden": json({ code: "forbidden" }, 403),
     "a gateway's unauthorized": json({ code: "unauthorized" }, 401),
-    "a JSON null": json(null),
-    "a captive portal's JSON": json({ login: true }),
     "an active status without a job": json({ active: true }),
     "an idle status without a job": json({ active: false }),
     "a status that is neither": json({ active: "yes", job, recent_job: null }),
@@ -229,29 +228,22 @@ for (
   watching(`reports unreachable for ${what}, and goes on`, [active(), fails, idle], async (watch) => {
     await watch.pass(2);
     if (fails === never) await watch.pass(15);
-    assert.deepEqual([watch.retries.length, watch.statuses.length], [1, 1]);
-    await watch.pass(watch.retries[0] ?? NaN);
-    assert.deepEqual([watch.polls.length, watch.statuses.at(-1)], [3, IDLE]);
+    assert.deepEqual(watch.reports, ["active", "unreachable"]);
+    await watch.pass(45);
+    assert.equal(watch.reports[2], "idle");
   }, unlessRefused);
 }
 
-watching("waits longer after each failure, until pollNow", [active(), active(), failed], async (watch) => {
-  await watch.pass(4 + 6 + 24 + 45);
+watching("waits longer after each failure, until pollNow", [active(), failed], async (watch) => {
+  await watch.pass(77);
   watch.pollNow();
   await watch.pass(2);
   assert.deepEqual(watch.retries, [6, 24, 45, 45, 6]);
 });
 
-const outOfReach = () => Promise.reject(new TypeError("Auth is out of reach"));
-watching("asks again in 2 s if there is no token, and later in 15 s", [idle], async (watch) => {
+watching("asks again in 2 s if there is no token within 15 s, and later in 15 s", [idle], async (watch) => {
   await watch.pass(HOUR);
-  assert.deepEqual([...watch.retries.slice(0, 10), watch.retries.at(-1)], [...Array(10).fill(2), 15]);
-  assert.deepEqual(watch.polls, []);
-}, outOfReach);
-
-watching("reports unreachable if there is no token after 15 s", [idle], async (watch) => {
-  await watch.pass(15);
-  assert.deepEqual(watch.retries, [2]);
+  assert.deepEqual([watch.retries[0], watch.retries.at(-1), watch.polls], [2, 15, []]);
 }, neverSettles);
 
 watching("polls at once on pollNow, and every 2 s at most, whoever asks for it", [failed], async (watch) => {
@@ -273,71 +265,52 @@ watching("polls once more if pollNow is called during a poll", [slow, idle], asy
   assert.deepEqual(watch.polls, [0, 9, 39]);
 });
 
-/** Tokens that say how often one was refused. */
-const nextToken = (refused?: string) => refused ? `${refused}+` : "token";
-const refusals = [active(), unauthorized, active(), active(), unauthorized, active()];
+const refusals = [active(), unauthorized, active(), active()];
 watching("sends a token until it is refused, and the next one at once", refusals, async (watch) => {
-  await watch.pass(6);
-  assert.deepEqual(watch.tokens, ["", "", "+", "+", "+", "++"].map((pluses) => `Bearer token${pluses}`));
-  assert.deepEqual([watch.polls, watch.problems], [[0, 2, 2, 4, 6, 6], []]);
+  await watch.pass(4);
+  assert.deepEqual(watch.sent, ["token", "token", "token+", "token+"].map((token) => `Bearer ${token}`));
+  assert.deepEqual([watch.polls, watch.refused], [[0, 2, 2, 4], [undefined, "token"]]);
 }, nextToken);
 
 watching("asks for one token a poll if the new one is refused too", [unauthorized], async (watch) => {
   await watch.pass(600);
-  assert.equal(watch.retries.length, watch.problems.length);
-  assert.equal(watch.tokens.at(-1), `Bearer token${"+".repeat(watch.problems.length)}`);
+  assert.deepEqual(new Set(watch.reports), new Set(["unreachable"]));
+  assert.equal(watch.refused.length, watch.reports.length + 1);
 }, nextToken);
 
 for (
-  const [why, kind, answer, polls, getToken] of [
-    ["there is no token after a refusal", "signed_out", unauthorized, 1, unlessRefused],
-    ["there is no token at all", "signed_out", idle, 0, () => null],
-    ["the user has no agency", "forbidden", error(403, "forbidden"), 1, undefined],
-  ] as const
+  const [kind, answer] of [["signed_out", unauthorized], ["forbidden", error(403, "forbidden")]] as const
 ) {
-  watching(`ends with ${kind} if ${why}`, [answer], async (watch) => {
+  watching(`ends with ${kind}`, [answer], async (watch) => {
     watch.pollNow();
     await watch.pass(600);
-    assert.deepEqual([watch.problems, watch.polls.length], [[{ kind }], polls]);
+    assert.deepEqual([watch.reports, watch.polls.length], [[kind], 1]);
     watch.leftNothing();
-  }, getToken);
+  }, unlessRefused);
 }
 
-const abort = (watch: Watch) => watch.abort();
-for (
-  const [when, act, answer, getToken] of [
-    ["between two polls", abort, idle, undefined],
-    ["during a poll", abort, never, undefined],
-    ["while it waits for a token", abort, idle, neverSettles],
-    ["inside onStatus", (watch: Watch) => watch.whenCalled = watch.abort, active(), undefined],
-  ] as const
-) {
+for (const [when, answer] of [["between two polls", idle], ["during a poll", never]] as const) {
   watching(`ends on abort ${when}, and reports nothing more`, [answer], async (watch) => {
-    await watch.pass(3);
-    act(watch);
+    const { length } = watch.reports;
+    watch.controller.abort();
     await watch.pass(1);
     watch.leftNothing();
-    const { length } = watch.polls;
     watch.pollNow();
     await watch.pass(60);
-    assert.deepEqual([watch.polls.length, watch.problems], [length, []]);
-  }, getToken);
+    assert.deepEqual([watch.polls.length, watch.reports.length], [1, length]);
+  });
 }
 
 const { addEventListener, removeEventListener } = globalThis;
 watching("goes on after what the page's own functions throw", [active(), failed, active()], async (watch) => {
-  watch.whenCalled = () => {
+  watch.reports.push = () => {
     throw new Error("a mistake of the page");
   };
-  let thrown = 0;
-  const count = (event: Event) => {
-    event.preventDefault();
-    thrown++;
-  };
-  addEventListener("unhandledrejection", count);
+  const ignore = (event: Event) => event.preventDefault();
+  addEventListener("unhandledrejection", ignore);
   await watch.pass(10);
-  removeEventListener("unhandledrejection", count);
-  assert.deepEqual([watch.polls, thrown], [[0, 2, 8, 10], 3]);
+  removeEventListener("unhandledrejection", ignore);
+  assert.deepEqual(watch.polls, [0, 2, 8, 10]);
 });
 
 const silent = { last_activity_at: "2025-03-15T09:57:59Z", processed_calls: 179 };

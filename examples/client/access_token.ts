@@ -15,7 +15,7 @@ interface AuthResponse {
   error: { name: string; code?: string | undefined } | null;
 }
 
-/** What is needed of `supabase.auth`. */
+/** `supabase.auth`, as far as it is used. */
 export interface SupabaseAuth {
   getSession(): Promise<AuthResponse>;
   refreshSession(): Promise<AuthResponse>;
@@ -30,7 +30,7 @@ export interface SupabaseAuth {
  *
  * @see https://supabase.com/docs/guides/auth/debugging/error-codes
  */
-const SESSION_OVER = [
+const SESSION_OVER = new Set<string | undefined>([
   "refresh_token_not_found",
   "refresh_token_already_used",
   "session_expired",
@@ -41,90 +41,89 @@ const SESSION_OVER = [
   "user_not_found",
   // The refresh token is none of this Auth's at all, as supabase/auth 2.196.0 answers.
   "validation_failed",
-];
+]);
 
 /**
  * A `fetch` for supabase-js that keeps a session through an outage:
  * `createClient(url, key, { global: { fetch: keepSession() } })`.
  *
- * supabase-js deletes an expired session if a refresh is answered with a rate limit, a refused key or a
- * firewall's page, and waits forever for an answer that does not come. It keeps the session after a 503, or
- * if the request fails. So an answer that is neither a session nor the end of one becomes a 503 or a failure,
- * and a refresh fails after 15 s. All other requests pass untouched.
+ * supabase-js deletes an expired session after a rate limit, a refused key or a firewall's page, and waits
+ * forever for an answer that does not come. It keeps the session after a 503 or a failed request. So an
+ * answer that is neither a session nor the end of one becomes such, and a refresh fails after 15 s.
  *
- * Nothing is repeated or held: supabase-js itself retries for up to 30 s, and then rests for a minute. Calls
- * that need an expired session wait as long; a `signOut()` then ends the session of whoever is signed in.
+ * supabase-js retries for up to 30 s, and then rests for a minute. Calls that need an expired session wait as
+ * long; a `signOut()` then ends the session of whoever is signed in.
  *
- * @param send what sends the requests; the global `fetch` unless another is given
+ * @param send what sends the requests in the place of the global `fetch`
  */
 export function keepSession(send: typeof fetch = (...args) => fetch(...args)): typeof fetch {
   return async (input, init) => {
     const url = input instanceof Request ? input.url : String(input);
-    if (!/\/auth\/v1\/token\?(.*&)?grant_type=refresh_token/.test(url)) return await send(input, init);
+    const isRefresh = /\/auth\/v1\/token\?(.*&)?grant_type=refresh_token/.test(url);
+    if (!isRefresh) return await send(input, init);
     return await inTime(init?.signal, async (signal) => {
       const response = await send(input, { ...init, signal });
       // If the answer is not JSON, the request fails here.
       const { access_token, refresh_token, expires_in, code, error_code } = await response.clone().json();
-      const isOver = SESSION_OVER.includes(code) || SESSION_OVER.includes(error_code);
-      const isVerdict = response.ok ? access_token && refresh_token && expires_in : isOver;
-      return isVerdict ? response : new Response(null, { status: 503 });
+      const isSession = response.ok && access_token && refresh_token && expires_in;
+      const isEnd = !response.ok && (SESSION_OVER.has(code) || SESSION_OVER.has(error_code));
+      return isSession || isEnd ? response : new Response(null, { status: 503 });
     });
   };
 }
 
 /**
- * Makes the `getAccessToken` of `watchSyncStatus` from a supabase-js client.
+ * Makes the `getAccessToken` of `watchSyncStatus` from `supabase.auth` of a client that uses {@link keepSession}.
  *
  * It gives the stored token, refreshed only if that is the refused one; null if the user's session is over. It
  * rejects if that is not known: in an outage, or while another user's session is stored and none was refused.
- *
- * @param auth `supabase.auth` of a client that was made with {@link keepSession}
- * @param userId whose token it is: in another tab somebody else may sign in
  */
 export function accessTokenFrom(auth: SupabaseAuth, userId: string) {
   let wasEmpty = false;
   return async (refused?: string): Promise<string | null> => {
     let answer = await auth.getSession();
-    if (refused && answer.data.session?.access_token === refused) answer = await auth.refreshSession();
-    const { name = "", code = "" } = answer.error ?? {};
-    const isOver = SESSION_OVER.includes(name) || SESSION_OVER.includes(code);
-    // Another tab may have renewed the session, or replaced it, meanwhile: what is stored now counts.
-    if (isOver || name === "AuthRefreshDiscardedError") answer = await auth.getSession();
+    const isStored = refused && answer.data.session?.access_token === refused;
+    if (isStored) answer = await auth.refreshSession();
+    const isOver = SESSION_OVER.has(answer.error?.name) || SESSION_OVER.has(answer.error?.code);
+    // Another tab may have renewed or replaced the session meanwhile: what is stored now counts.
+    if (answer.error) answer = await auth.getSession();
     if (answer.error) throw answer.error;
 
     const { session } = answer.data;
     const isOwn = session?.user.id === userId;
     if (isOwn && session.access_token !== refused) return session.access_token;
+
+    // The refused token was the user's own: by now Auth or the storage says that its session is over.
     if (refused && (isOver || !isOwn)) return null;
     // The event of a sign-in in another tab may overtake the storage. Only what is empty twice is an end.
     if (!session && wasEmpty) return null;
     wasEmpty = !session;
-    throw new Error("The session is not stored yet.");
+    throw new Error("The user's token is not known yet.");
   };
 }
 
 /**
- * Calls back with the id of the signed-in user, or null if nobody is, once that is known and at each change. If
- * the stored session has expired, it is not known before Auth answers.
- *
- * @returns what ends it
+ * Calls back with the id of the signed-in user, or null if nobody is, once that is known and at each change,
+ * until what it returns is called. If the stored session has expired, that is not known before Auth answers.
  */
 export function watchUserId(auth: SupabaseAuth, callback: (userId: string | null) => void): () => void {
   let known: string | null | undefined;
-  const tell = (session: Session | null) => {
+  let isEnded = false;
+  function tell(session: Session | null) {
     const userId = session?.user.id ?? null;
-    if (userId !== known) callback(known = userId);
-  };
+    if (userId === known) return;
+    known = userId;
+    callback(userId);
+  }
   const { data: { subscription } } = auth.onAuthStateChange(async (event, session) => {
     if (session || event === "SIGNED_OUT") return tell(session);
     // In an outage the first event has no session, although one is stored; a later event will have it.
     const { data, error } = await auth.getSession();
-    if (!error && known === undefined) tell(data.session);
+    if (!error && !isEnded && known === undefined) tell(data.session);
   });
   return () => {
+    isEnded = true;
     subscription.unsubscribe();
-    // The answer that may be under way changes nothing.
-    known ??= null;
   };
 }
 
@@ -134,6 +133,7 @@ export function watchUserId(auth: SupabaseAuth, callback: (userId: string | null
  */
 export async function forgetSession(auth: SupabaseAuth, userId: string): Promise<void> {
   const { data: { session }, error } = await auth.getSession();
+  const isOthers = session && session.user.id !== userId;
   // Also if nothing is stored: then supabase-js reports the sign-out, which nobody else has.
-  if (!error && (!session || session.user.id === userId)) await auth.signOut({ scope: "local" });
+  if (!error && !isOthers) await auth.signOut({ scope: "local" });
 }

@@ -1,6 +1,6 @@
 /**
- * Gives what a task gives, or rejects after 15 s and once `signal` is aborted; then the task's own signal is
- * aborted. By hand: React Native has neither `AbortSignal.any` nor `AbortSignal.timeout`.
+ * Gives what a task gives. Rejects after 15 s or once `signal` is aborted; then the task's own signal is aborted
+ * too. React Native has neither `AbortSignal.any` nor `AbortSignal.timeout`.
  */
 export async function inTime<Result>(
   signal: AbortSignal | null | undefined,

@@ -8,19 +8,16 @@
 import { inTime } from "./in_time";
 import type { ActiveJob, SyncStatus } from "./types";
 
-/** What went wrong. */
+/** What went wrong; only after `unreachable` the watch goes on. */
 export type SyncStatusProblem =
-  /** The service or Auth did not answer as it should; the last status still stands, and the watch goes on. */
+  /** The service or Auth did not answer as it should; the last status still stands. */
   | { kind: "unreachable"; retryInMs: number }
-  /** The user belongs to no agency; the watch has ended. */
+  /** The user belongs to no agency. */
   | { kind: "forbidden" }
-  /**
-   * The user's session is over, or another user's has taken its place; the watch has ended. Call
-   * `forgetSession` then; `signOut` would end the session of whoever is signed in by now.
-   */
+  /** The session is over. Call `forgetSession`: `signOut` ends the session of whoever is signed in by now. */
   | { kind: "signed_out" };
 
-/** What people ask of an active job, and the endpoint deliberately does not send. */
+/** What an active job's numbers say of its future. */
 export interface JobEstimate {
   /** The mean since the start; null until it is known. */
   callsPerSecond: number | null;
@@ -34,10 +31,7 @@ export interface JobEstimate {
 export interface WatchSyncStatusOptions {
   /** The function's address, `https://<ref>.supabase.co/functions/v1/get-sync-status`. */
   url: string;
-  /**
-   * Gives the access token, another one than `refused`, or null if the session is over; rejects if that is not
-   * known. With supabase-js: `accessTokenFrom(supabase.auth, userId)` of access_token.ts.
-   */
+  /** Gives an access token other than `refused`, null if the session is over; rejects if neither is known. */
   getAccessToken(refused?: string): Promise<string | null>;
   /** Ends the poll that is under way, and the watch. */
   signal: AbortSignal;
@@ -46,31 +40,24 @@ export interface WatchSyncStatusOptions {
   onError(problem: SyncStatusProblem): void;
 }
 
-/** A watch that runs. */
 export interface SyncStatusWatch {
   /** Resolves when the watch has ended, at once after an abort; never rejects. */
   ended: Promise<void>;
-  /**
-   * Asks for a poll, for example after the user has started an import. Several calls make one. It starts 2 s
-   * after the last poll began or later, never during one; in a hidden tab, once the tab is shown.
-   */
+  /** Asks for a poll, for example after the user has started an import. Several calls make one poll. */
   pollNow(): void;
 }
 
 const SECOND = 1_000;
 
 /**
- * Change here how often open pages poll. A wait is a share of the time since something began, within bounds, and
- * then longer or shorter by up to `spread`, by chance: pages must not poll all at once.
+ * Change here how often open pages poll. A wait is a share of the time since the job's start or the last change,
+ * within bounds, and longer or shorter by up to `spread`, by chance: pages must not poll all at once.
  */
 const INTERVALS = {
-  /** While a job is active, since its start. */
   active: { share: 0.01, shortest: 2 * SECOND, longest: 15 * SECOND, spread: 0.2 },
-  /** While none is, since the last change. */
   idle: { share: 0.1, shortest: 30 * SECOND, longest: 260 * SECOND, spread: 0.15 },
-  /** After a failed poll, since the last status. */
   failed: { share: 3, shortest: 3 * SECOND, longest: 45 * SECOND, spread: 1 / 3 },
-  /** The same without a token: nothing is sent, and supabase-js decides when it asks Auth. */
+  /** Nothing is sent: supabase-js decides when it asks Auth. */
   noToken: { share: 0.1, shortest: 2 * SECOND, longest: 15 * SECOND, spread: 0 },
 };
 
@@ -80,7 +67,7 @@ function wait(kind: keyof typeof INTERVALS, elapsed: number): number {
   return ms * (1 + spread * (2 * Math.random() - 1));
 }
 
-/** What a poll comes to, and the server's time in milliseconds since 1970. */
+/** What a poll comes to; `at` is the server's time in milliseconds since 1970. */
 type Outcome =
   | { kind: "status"; status: SyncStatus; at: number }
   | { kind: "unauthorized" | "forbidden" | "signed_out" | "unreachable" };
@@ -107,15 +94,17 @@ function estimate(job: ActiveJob, at: number): JobEstimate {
   const seconds = (lastActivityAt - startedAt) / SECOND;
   const callsPerSecond = seconds > 0 && job.processed_calls > 0 ? job.processed_calls / seconds : null;
   const stalled = job.status === "in_progress" && at - (lastActivityAt || startedAt) > 120 * SECOND;
-  const isKnown = callsPerSecond !== null && job.total_calls !== null && !stalled;
+  if (callsPerSecond === null || job.total_calls === null || stalled) {
+    return { callsPerSecond, secondsRemaining: null, stalled };
+  }
   // Totals may be estimates: more may have been processed.
-  const callsLeft = Math.max(0, (job.total_calls ?? 0) - job.processed_calls);
-  return { callsPerSecond, secondsRemaining: isKnown ? callsLeft / callsPerSecond : null, stalled };
+  const callsLeft = Math.max(0, job.total_calls - job.processed_calls);
+  return { callsPerSecond, secondsRemaining: callsLeft / callsPerSecond, stalled };
 }
 
 /**
- * Polls until it is aborted, the session is over or the user has no agency: one poll at a time, at the
- * {@link INTERVALS}, never in a hidden tab, and soon when the tab is shown again or the network has returned.
+ * Polls until it is aborted, the session is over or the user has no agency: one poll at a time, every 2 s at most,
+ * at the {@link INTERVALS}, never in a hidden tab, and soon when it is shown or the network has returned.
  *
  * The function judges a token, not the machine's clock: one that it accepts is sent until it is refused.
  */
@@ -123,80 +112,90 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
   const { url, getAccessToken, signal, onStatus, onError } = options;
   const tab = globalThis.document;
   const now = () => performance.now();
+  const over = new AbortController();
+  const ended = new Promise<void>((resolve) => over.signal.addEventListener("abort", () => resolve()));
+
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let [polling, over] = [false, false];
-  let token: string | null | undefined;
-  let [refused, seen]: (string | undefined)[] = [];
-  let [leftAt, dueAt] = [-Infinity, Infinity];
-  let [changedAt, succeededAt] = [now(), now()];
+  let isPolling = false;
+  let lastPollAt = -Infinity;
+  let dueAt = Infinity;
+  let token: string | undefined;
+  let refused: string | undefined;
+  let lastStatus: string | undefined;
+  let changedAt = now();
 
   async function poll() {
-    [polling, leftAt, dueAt] = [true, now(), Infinity];
-    const outcome = await pollOnce(true).catch((): Outcome => ({ kind: "unreachable" }));
-    polling = false;
-    if (over) return;
-    const { kind } = outcome;
+    isPolling = true;
+    lastPollAt = now();
+    dueAt = Infinity;
+    const outcome = await pollOnce().catch((): Outcome => ({ kind: "unreachable" }));
+    isPolling = false;
+    if (over.signal.aborted) return;
     // The callbacks come last: what they throw does not end the watch.
-    if (kind === "forbidden" || kind === "signed_out") {
+    if (outcome.kind === "status") {
+      const { status, at } = outcome;
+      pollWithin(waitAfter(status, at));
+      return onStatus(status, status.active ? estimate(status.job, at) : null);
+    }
+    if (outcome.kind === "forbidden" || outcome.kind === "signed_out") {
       end();
-      return onError({ kind });
+      return onError({ kind: outcome.kind });
     }
-    if (kind !== "status") {
-      const retryInMs = wait(token ? "failed" : "noToken", now() - succeededAt);
-      pollWithin(retryInMs);
-      return onError({ kind: "unreachable", retryInMs });
-    }
-    const { status, at } = outcome;
-    pollWithin(waitAfter(status, at));
-    onStatus(status, status.active ? estimate(status.job, at) : null);
+    const retryInMs = wait(token ? "failed" : "noToken", now() - changedAt);
+    pollWithin(retryInMs);
+    onError({ kind: "unreachable", retryInMs });
   }
 
-  async function pollOnce(mayRepeat: boolean): Promise<Outcome> {
-    const sent = token ??= await inTime(signal, () => getAccessToken(refused));
+  async function pollOnce(): Promise<Outcome> {
+    const outcome = await send();
+    if (outcome.kind !== "unauthorized") return outcome;
+    refused = token;
+    token = undefined;
+    // A new token that is refused too contradicts itself, and is no sign-out.
+    return await send();
+  }
+
+  async function send(): Promise<Outcome> {
+    const sent = token ?? await inTime(over.signal, () => getAccessToken(refused));
     if (sent === null) return { kind: "signed_out" };
-    const outcome = await inTime(signal, (signal) => ask(url, sent, signal));
-    // A new token that is refused contradicts itself, and is no sign-out.
-    if (outcome.kind !== "unauthorized" || !mayRepeat) return outcome;
-    [refused, token] = [sent, undefined];
-    return await pollOnce(false);
+    token = sent;
+    return await inTime(over.signal, (signal) => ask(url, sent, signal));
   }
 
   function waitAfter(status: SyncStatus, at: number): number {
-    succeededAt = now();
-    const job = status.active ? status.job.id : `recent ${status.recent_job?.id}`;
-    if (job !== seen) [seen, changedAt] = [job, now()];
-    if (!status.active) return wait("idle", now() - changedAt);
+    const text = JSON.stringify(status);
+    if (text !== lastStatus) changedAt = now();
+    lastStatus = text;
+    const unchanged = now() - changedAt;
+    if (!status.active) return wait("idle", unchanged);
     const age = at - Date.parse(status.job.started_at ?? "");
-    // A job that waits for its turn is as old as the first status with it.
-    return wait("active", Number.isNaN(age) ? now() - changedAt : age);
+    // A pending job has no start.
+    return wait("active", Number.isNaN(age) ? unchanged : age);
   }
 
   function pollWithin(ms: number) {
     dueAt = Math.min(dueAt, now() + ms);
     clearTimeout(timer);
-    if (polling || over || tab?.visibilityState === "hidden") return;
-    const left = Math.max(dueAt, leftAt + 2 * SECOND) - now();
+    if (isPolling || over.signal.aborted || tab?.visibilityState === "hidden") return;
+    const left = Math.max(dueAt, lastPollAt + 2 * SECOND) - now();
     if (left > 0) timer = setTimeout(poll, left);
     else void poll();
   }
 
   /** The waits are short again. */
   function pollAnew(ms: number) {
-    changedAt = succeededAt = now();
+    changedAt = now();
     pollWithin(ms);
   }
   const pollNow = () => pollAnew(0);
   const onOnline = () => pollAnew(4 * SECOND * Math.random());
 
-  let resolve = () => {};
-  const ended = new Promise<void>((settle) => resolve = settle);
   function end() {
-    over = true;
+    over.abort();
     clearTimeout(timer);
     signal.removeEventListener("abort", end);
     tab?.removeEventListener("visibilitychange", pollNow);
     globalThis.removeEventListener?.("online", onOnline);
-    resolve();
   }
   signal.addEventListener("abort", end);
   // Hiding the tab ends the wait, and showing it polls. Only browsers have these events.

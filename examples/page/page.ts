@@ -1,6 +1,6 @@
 /**
- * Signs a demo user in, watches the import of the user's agency, and shows it in index.html: in British English,
- * whatever the browser's language. No button is ever disabled: one that must wait says so and keeps the focus.
+ * Shows a demo user the agency's import, in British English whatever the browser's language. No button is ever
+ * disabled: one that must wait says so and keeps the focus.
  */
 
 import { createClient } from "@supabase/supabase-js";
@@ -8,7 +8,6 @@ import { accessTokenFrom, forgetSession, keepSession, watchUserId } from "../cli
 import type { ActiveJob, RecentJob, SyncStatus } from "../client/types.ts";
 import { type JobEstimate, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
 
-/** Finds an element of index.html. */
 function part(id: string): HTMLElement {
   const found = document.getElementById(id);
   if (!found) throw new Error(`index.html has no #${id}`);
@@ -20,7 +19,7 @@ function set(id: string, text: string): void {
   if (part(id).textContent !== text) part(id).textContent = text;
 }
 
-/** Shows an element or hides it; the focus inside of what is hidden moves to another. */
+/** Shows an element or hides it; the focus inside moves to another. */
 function show(id: string, shown = true, focus = "card"): void {
   if (!shown && part(id).contains(document.activeElement)) part(focus).focus();
   part(id).hidden = !shown;
@@ -44,7 +43,7 @@ choice.append(...config.users.map((email) => new Option(email)));
 let shownId: string | undefined;
 let watch = new AbortController();
 
-/** Ends the watch and empties the card: nothing of the user before is left in it. */
+/** Ends the watch and empties the card: nothing of one user is left to the next. */
 function clear(): void {
   watch.abort();
   for (const id of ["job", "start"]) show(id, false);
@@ -88,7 +87,7 @@ function showUser(userId: string): void {
     const answer = await fetch("imports", { method: "POST", headers, signal }).catch(() => undefined);
     if (signal.aborted) return;
     isStarting = false;
-    // 409: somebody else of the agency was quicker, and the next status shows that import.
+    // 409: somebody else of the agency was quicker.
     const isThere = answer?.ok || answer?.status === 409;
     set("request", isThere ? "" : "The import could not be started. Please try again.");
     pollNow();
@@ -98,7 +97,7 @@ function showUser(userId: string): void {
 let isSigningIn = false;
 part("sign-in").onsubmit = async (event) => {
   event.preventDefault();
-  // One at a time: the answer to an earlier sign-in must not replace the session of a later one.
+  // The answer to an earlier sign-in must not replace the session of a later one.
   if (isSigningIn) return;
   isSigningIn = true;
   set("message", "Signing in …");
@@ -110,19 +109,19 @@ part("sign-in").onsubmit = async (event) => {
 };
 
 part("sign-out").onclick = () => {
-  // In an outage, supabase-js may take half a minute.
+  // In an outage this may take half a minute.
   set("message", "Signing out …");
   void supabase.auth.signOut({ scope: "local" });
 };
 
-// supabase-js tries for half a minute before it reports an outage.
+// supabase-js reports an outage only after half a minute.
 const outage = setTimeout(() => set("message", "The service is slow or unreachable. Trying again …"), 2_000);
 
 supabase.auth.onAuthStateChange((_event, session) => set("email", session?.user.email ?? ""));
 watchUserId(supabase.auth, (userId) => {
   clearTimeout(outage);
   if (userId) showUser(userId);
-  // With the form on the page, it also says why it is there.
+  // A form that is shown already says why.
   if (!userId && part("sign-in").hidden) showSignIn(shownId ? "You are signed out." : "Please sign in.");
 });
 
@@ -144,7 +143,7 @@ function showStatus(status: SyncStatus, estimate: JobEstimate | null): void {
 function showActive(job: ActiveJob, estimate: JobEstimate | null): void {
   // A total may be an estimate: the bar is not full as long as there is work.
   const percent = job.progress_percent === null ? null : Math.min(99, job.progress_percent);
-  // Each tenth is news to a screen reader; each call would be noise.
+  // To a screen reader each call would be noise.
   const news = percent === null ? "" : `: ${Math.floor(percent / 10) * 10}% done`;
   set("request", "");
   setTitle(job.status === "pending" ? "The import is about to start" : "The import is running", news);
@@ -158,7 +157,7 @@ function showActive(job: ActiveJob, estimate: JobEstimate | null): void {
   showJob(job, percent, `${started} ${left}`);
 }
 
-/** Shows what each job says. Without a percentage there is no bar: it would move, and seem to know something. */
+/** Shows what each job says. A bar without a percentage would move, and seem to know something. */
 function showJob(job: ActiveJob | RecentJob, percent: number | null, facts: string): void {
   const { processed_calls: processed, total_calls: total } = job;
   show("job");
@@ -168,9 +167,7 @@ function showJob(job: ActiveJob | RecentJob, percent: number | null, facts: stri
   set("done", `${percent === null ? "Processed" : `${percent}% done:`} ${whole(processed)}${ofTotal} calls`);
   show("bar", percent !== null);
   part("bar").setAttribute("value", String(percent ?? 0));
-  set("imported", whole(job.imported_calls));
-  set("skipped", whole(job.skipped_calls));
-  set("failed", whole(job.failed_calls));
+  for (const kind of ["imported", "skipped", "failed"] as const) set(kind, whole(job[`${kind}_calls`]));
   set("facts", facts);
 }
 
@@ -190,7 +187,8 @@ const date = (timestamp: string) =>
 const dateTime = (timestamp: string) =>
   new Date(timestamp).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const whole = (value: number) => value.toLocaleString("en-GB");
-const duration = (seconds: number) =>
-  seconds < 5_400 ? inWords(seconds / 60, "minute") : inWords(seconds / 3_600, "hour");
-const inWords = (value: number, unit: string) =>
-  Math.max(1, Math.round(value)).toLocaleString("en-GB", { style: "unit", unit, unitDisplay: "long" });
+function duration(seconds: number): string {
+  const [value, unit] = seconds < 5_400 ? [seconds / 60, "minute"] : [seconds / 3_600, "hour"];
+  const rounded = Math.max(1, Math.round(value));
+  return rounded.toLocaleString("en-GB", { style: "unit", unit, unitDisplay: "long" });
+}

@@ -20,7 +20,7 @@ export async function launch(what: string): Promise<Browser | undefined> {
     try {
       return await chromium.launch({
         ...browser,
-        // Whoever ends this process ends it: Playwright would close the browser first, and go on.
+        // With these, Playwright would only close the browser, and the process would go on.
         handleSIGINT: false,
         handleSIGTERM: false,
         handleSIGHUP: false,

@@ -1,11 +1,7 @@
-/**
- * Time that passes only when a test lets it, for the client of the examples.
- */
-
 import FakeTimers, { type Clock } from "@sinonjs/fake-timers";
 import { test } from "./helpers.ts";
 
-/** The AbortController of React Native, which is that of the package abort-controller 3. */
+/** The AbortController of React Native is that of the package abort-controller 3. */
 class BareSignal extends EventTarget {
   aborted = false;
 }
@@ -30,7 +26,7 @@ const REACT_NATIVE = {
 export const never = (signal?: AbortSignal | null): Promise<Response> =>
   new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
 
-/** What the tests replace, and give back. */
+/** What is given back after each test. */
 const { fetch, AbortController, AbortSignal, DOMException, addEventListener, removeEventListener } =
   globalThis;
 const OWN = { fetch, AbortController, AbortSignal, DOMException, addEventListener, removeEventListener };
