@@ -9,7 +9,7 @@ const project = await startProject();
 Deno.test.afterAll(() => project.stop());
 
 const data = await project.addTestData();
-const { harbour, lakeside, freshStart } = data;
+const [harbour, lakeside, freshStart] = [data.importing.agency, data.finished.agency, data.fresh.agency];
 const importing = await project.signIn(data.importing);
 const finished = await project.signIn(data.finished);
 const fresh = await project.signIn(data.fresh);

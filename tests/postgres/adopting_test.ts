@@ -106,7 +106,7 @@ for (const [users, { tables, edit }] of server ? Object.entries(FORMS) : []) {
       const TEST_USERS_FILE = join(tests, "test_users.psql");
       const project = { SUPABASE_URL: stack.url, SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY, TEST_USERS_FILE };
       const { addTestData, signIn, removeAgency } = manageTestData(project, stack.sql);
-      const { importing, nobody, harbour, lakeside } = await addTestData();
+      const { importing, finished, nobody } = await addTestData();
       const ask = async (user: typeof nobody) => (await poll(stack.functionUrl, await signIn(user))).text;
       assert.match(await ask(importing), /^{"active":true,"job":{/);
       assert.match(await ask(nobody), /"code":"forbidden"/);
@@ -115,7 +115,7 @@ for (const [users, { tables, edit }] of server ? Object.entries(FORMS) : []) {
       const options = { accessToken: () => Promise.resolve(token) };
       const rows = createClient(stack.url, PUBLISHABLE_KEY, options).from("users");
       assert.deepEqual((await rows.select("id")).data, [{ id: importing.id }]);
-      const joined = await rows.update({ agency_id: lakeside }).eq("id", importing.id);
+      const joined = await rows.update({ agency_id: finished.agency }).eq("id", importing.id);
       assert.equal(joined.error?.code, "42501");
       const own = await rows.upsert({ id: importing.id, email: "new@get-sync-status.test" });
       assert.equal(own.error === null, users === "column");
@@ -124,7 +124,7 @@ for (const [users, { tables, edit }] of server ? Object.entries(FORMS) : []) {
         where  attrelid = 'public.users'::regclass and attname in ('id', 'note')
         and    has_column_privilege(role, attrelid, attnum, 'select')`);
       assert.deepEqual([...rights], [{ role: "authenticated", attname: "id" }]);
-      await removeAgency(harbour);
+      await removeAgency(importing.agency);
       assert.match((await poll(stack.functionUrl, token)).text, /"code":"forbidden"/);
     } finally {
       await stack.stop();
