@@ -10,7 +10,7 @@ const project = await startProject();
 Deno.test.afterAll(() => project.stop());
 
 const { importing, finished, fresh } = await project.addTestData();
-const token = await project.signIn(importing);
+const { token } = importing;
 
 const IN_AN_HOUR = Math.floor(Date.now() / 1_000) + 3_600;
 const ANOTHER_SECRET = "another-secret-of-at-least-32-characters";
@@ -69,7 +69,7 @@ for (const [condition, authorization] of Object.entries(REFUSED)) {
 }
 
 test("GET answers 401 on the next poll after a sign-out", async () => {
-  const session = `Bearer ${await project.signIn(finished)}`;
+  const session = `Bearer ${finished.token}`;
   assert.equal((await askWith(session)).status, 200);
   const headers = { "apikey": project.publishableKey, "Authorization": session };
   assert.equal((await fetch(`${project.url}/auth/v1/logout`, { method: "POST", headers })).status, 204);
@@ -77,7 +77,7 @@ test("GET answers 401 on the next poll after a sign-out", async () => {
 });
 
 test("GET answers 401 on the next poll after the user is deleted", async () => {
-  const session = `Bearer ${await project.signIn(fresh)}`;
+  const session = `Bearer ${fresh.token}`;
   assert.equal((await askWith(session)).status, 200);
   await project.removeUser(fresh.id);
   await is401(session);

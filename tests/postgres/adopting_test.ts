@@ -105,14 +105,13 @@ for (const [users, { tables, edit }] of server ? Object.entries(FORMS) : []) {
     try {
       const TEST_USERS_FILE = join(tests, "test_users.psql");
       const project = { SUPABASE_URL: stack.url, SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY, TEST_USERS_FILE };
-      const { addTestData, signIn, removeAgency } = manageTestData(project, stack.sql);
+      const { addTestData, removeAgency } = manageTestData(project, stack.sql);
       const { importing, finished, nobody } = await addTestData();
-      const ask = async (user: typeof nobody) => (await poll(stack.functionUrl, await signIn(user))).text;
+      const ask = async (user: typeof nobody) => (await poll(stack.functionUrl, user.token)).text;
       assert.match(await ask(importing), /^{"active":true,"job":{/);
       assert.match(await ask(nobody), /"code":"forbidden"/);
 
-      const token = await signIn(importing);
-      const options = { accessToken: () => Promise.resolve(token) };
+      const options = { accessToken: () => Promise.resolve(importing.token) };
       const rows = createClient(stack.url, PUBLISHABLE_KEY, options).from("users");
       assert.deepEqual((await rows.select("id")).data, [{ id: importing.id }]);
       const joined = await rows.update({ agency_id: finished.agency }).eq("id", importing.id);
@@ -125,7 +124,7 @@ for (const [users, { tables, edit }] of server ? Object.entries(FORMS) : []) {
         and    has_column_privilege(role, attrelid, attnum, 'select')`);
       assert.deepEqual([...rights], [{ role: "authenticated", attname: "id" }]);
       await removeAgency(importing.agency);
-      assert.match((await poll(stack.functionUrl, token)).text, /"code":"forbidden"/);
+      assert.match(await ask(importing), /"code":"forbidden"/);
     } finally {
       await stack.stop();
       await drop();

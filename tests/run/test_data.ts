@@ -7,9 +7,8 @@ export const runningProject = z.object({
   SUPABASE_URL: z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/$/, "")),
   SUPABASE_PUBLISHABLE_KEY: z.string().min(1),
   PROJECT_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
-  /** Makes users if Auth lets nobody sign up, or wants addresses confirmed. */
+  // These two if a project needs them: docs/testing.md.
   SUPABASE_SECRET_KEY: z.string().optional(),
-  /** The path of the project's own test_users.psql. */
   TEST_USERS_FILE: z.string().optional(),
 });
 
@@ -23,11 +22,7 @@ const SUPABASE = pathOf("../../supabase/", import.meta.url);
 /** The id of the agency that is added for a user: one leads to the other. */
 const agencyOf = (user: string) => `a0000000-7e57-${user.slice(14)}`;
 
-/**
- * What adds agencies and users to a project and removes them; each fails with Auth's or the database's own words.
- *
- * @param sql runs one statement as the owner of the database
- */
+/** What adds agencies and users and removes them. `sql` runs a statement as the owner of the database. */
 export function manageTestData(
   project: Omit<z.infer<typeof runningProject>, "PROJECT_DATABASE_URL">,
   sql: (statement: string) => Promise<unknown>,
@@ -42,18 +37,22 @@ export function manageTestData(
   async function call(name: string, ...values: (string | null)[]): Promise<void> {
     const functions = await Deno.readTextFile(TEST_USERS_FILE ?? `${SUPABASE}tests/test_users.psql`);
     const literals = values.map((value) => value === null ? "null" : `'${value}'`);
-    await sql(
-      `do $do$ begin execute $file$${functions}$file$; perform pg_temp.${name}(${literals}); end; $do$`,
-    );
+    const statements = `execute $file$${functions}$file$; perform pg_temp.${name}(${literals});`;
+    await sql(`do $do$ begin ${statements} end; $do$`);
   }
+
   async function addUser(name: string) {
     const email = `${name}.${crypto.randomUUID()}${EMAIL_END}`;
-    const { data: { user }, error } = SUPABASE_SECRET_KEY
+    const { error } = SUPABASE_SECRET_KEY
       ? await auth.admin.createUser({ email, password, email_confirm: true })
       : await auth.signUp({ email, password });
-    if (!user) throw error;
-    return { id: user.id, email, agency: agencyOf(user.id) };
+    if (error) throw error;
+    const { data, error: refusal } = await auth.signInWithPassword({ email, password });
+    if (refusal) throw refusal;
+    const { id } = data.user;
+    return { id, email, agency: agencyOf(id), token: data.session.access_token };
   }
+
   return {
     password,
     putIntoAgency: (user: string, agency: string | null) => call("put_into_agency", user, agency),
@@ -63,13 +62,7 @@ export function manageTestData(
       await call("remove_agency", agencyOf(id));
       await call("remove_user", id);
     },
-    /** Gives an access token. */
-    async signIn({ email }: { email: string }): Promise<string> {
-      const { data: { session }, error } = await auth.signInWithPassword({ email, password });
-      if (!session) throw error;
-      return session.access_token;
-    },
-    /** Adds users whose agencies import right now, are done, and never had a job, and one without an agency. */
+    /** Adds and signs in users whose agencies import right now, are done, never had a job; and one without. */
     async addTestData() {
       const importing = await addUser("importing");
       const finished = await addUser("finished");
@@ -79,11 +72,9 @@ export function manageTestData(
         await call("make_agency", agency, `Test ${agency}`, id);
         await call("put_into_agency", id, agency);
       }
-      await call("put_into_agency", nobody.id, null);
-      const jobs = await Deno.readTextFile(`${SUPABASE}seed_jobs.sql`);
-      await sql(
-        jobs.replaceAll(HARBOUR_IN_SEED, importing.agency).replaceAll(LAKESIDE_IN_SEED, finished.agency),
-      );
+      const seed = await Deno.readTextFile(`${SUPABASE}seed_jobs.sql`);
+      const jobs = seed.replaceAll(HARBOUR_IN_SEED, importing.agency);
+      await sql(jobs.replaceAll(LAKESIDE_IN_SEED, finished.agency));
       return { importing, finished, fresh, nobody };
     },
   };

@@ -1,7 +1,4 @@
-/**
- * `deno task test:project` (docs/testing.md): looks at a running Supabase project first, and touches none that
- * `--project` does not name. What the tests add is removed at their end, however that comes, or by the next run.
- */
+/** `deno task test:project`: docs/testing.md says what it promises. */
 
 import { parseArgs } from "node:util";
 import postgres from "postgres";
@@ -17,21 +14,16 @@ const MAY_BE_LEFT = `Users …${EMAIL_END} and their agencies may be left; the n
 
 const reasonOf = (error: unknown) => error instanceof Error ? error.message || error.name : String(error);
 
-/** Puts a sentence before the reason of what rejects. */
-async function orExplain<Result>(promise: PromiseLike<Result>, sentence: string): Promise<Result> {
-  try {
-    return await promise;
-  } catch (error) {
-    throw new Error(`${sentence}: ${reasonOf(error)}.`);
-  }
-}
+/** For `catch`: puts a sentence before the reason. */
+const explain = (sentence: string) => (error: unknown): never => {
+  throw new Error(`${sentence}: ${reasonOf(error)}.`);
+};
 
 /** Looks at a project and changes nothing. */
 async function look(sql: postgres.Sql, functionUrl: string): Promise<void> {
-  const query = sql`
+  const [jobs] = await sql`
     select pg_has_role(relowner, 'usage') and has_table_privilege('auth.users', 'delete') as is_owner
-    from   pg_class where oid = to_regclass('public.historical_sync_jobs')`;
-  const [jobs] = await orExplain(query, NOT_OWNER);
+    from   pg_class where oid = to_regclass('public.historical_sync_jobs')`.catch(explain(NOT_OWNER));
   if (!jobs) throw new Error("The database lacks the endpoint's tables: push the migrations first.");
   if (!jobs.is_owner) throw new Error(`${NOT_OWNER}: this one lacks rights.`);
   const answer = await fetch(functionUrl).then((response) => response.text(), () => "");
@@ -43,22 +35,16 @@ async function look(sql: postgres.Sql, functionUrl: string): Promise<void> {
 /** Removes what tests have added, in this run or in one that was killed; says how much, and what stays and why. */
 async function removeTestData(sql: postgres.Sql, removeUser: (id: string) => Promise<void>): Promise<void> {
   let removed = 0;
-  const problems = new Map<string, string>();
-  // Twice: Auth may end a sign-up after the test that asked for it was ended.
-  for (let pass = 1; pass <= 2; pass++) {
-    for (
-      const { id, email } of await sql`select id, email from auth.users where email like ${"%" + EMAIL_END}`
-    ) {
-      try {
-        await removeUser(id);
-        removed++;
-      } catch (error) {
-        problems.set(email, reasonOf(error));
-      }
+  const users = await sql`select id, email from auth.users where email like ${"%" + EMAIL_END}`;
+  for (const { id, email } of users) {
+    try {
+      await removeUser(id);
+      removed++;
+    } catch (error) {
+      console.log(`Not removed: ${email} or its agency: ${reasonOf(error)}`);
     }
   }
   if (removed > 0) console.log(`Removed ${removed} users of the tests and their agencies.`);
-  for (const [email, reason] of problems) console.log(`Not removed: ${email} or its agency: ${reason}`);
 }
 
 /** An interrupted run still removes what it has added. */
@@ -83,10 +69,10 @@ async function main(): Promise<number> {
     throw new Error(`This adds agencies and users, and removes them. If you mean it: --project=${name}`);
   }
 
-  const { addTestData, signIn, removeUser } = manageTestData(project, (statement) => sql.unsafe(statement));
+  const { addTestData, removeUser } = manageTestData(project, (statement) => sql.unsafe(statement));
   await removeTestData(sql, removeUser);
   try {
-    await orExplain(addTestData().then(({ importing }) => signIn(importing)), NO_USERS);
+    await addTestData().catch(explain(NO_USERS));
     // Deno 2.9.6 ignores a signal that was aborted before the command starts.
     if (interruption.signal.aborted) throw new Error("Interrupted.");
     const tests = new Deno.Command(Deno.execPath(), {
@@ -97,13 +83,13 @@ async function main(): Promise<number> {
     });
     return (await tests.spawn().status).code;
   } finally {
-    await orExplain(removeTestData(sql, removeUser), MAY_BE_LEFT);
+    await removeTestData(sql, removeUser).catch(explain(MAY_BE_LEFT));
+    // Auth may have ended a sign-up after the test that asked for it.
+    if (interruption.signal.aborted) await removeTestData(sql, removeUser);
   }
 }
 
-try {
-  Deno.exit(await main());
-} catch (error) {
+main().then(Deno.exit, (error) => {
   console.error(reasonOf(error));
   Deno.exit(1);
-}
+});
