@@ -1,11 +1,6 @@
 /**
- * Part of `deno task check`: holds the documents against the code. With
- * `--write` it puts the files that a document shows into it.
- *
- * - A fence "```ts file=PATH" shows that file, to the byte.
- * - A link leads to a file, and its fragment to a heading there.
- * - A task that is named exists.
- * - Every copy of a version that is written name@version is alike, and of Node.js every major version.
+ * Part of `deno task check`. A document shows a file as it is, after "```ts file=PATH" (`--write` puts it there).
+ * Its links lead to a file and a heading, and its tasks exist. Every copy of a version is alike.
  */
 
 import { readdirSync, statSync } from "node:fs";
@@ -31,40 +26,36 @@ function follow(document: string, path: string): string {
   return text ?? "";
 }
 
-/** The fragments that GitHub gives the headings of a text. */
-function fragments(text: string): string[] {
-  const headings = Array.from(text.matchAll(/^#+ (.*)$/gm), ([, heading = ""]) => heading);
-  return headings.map((heading) =>
-    heading.toLowerCase().replace(/[^\p{L}\p{N}\s-]/gu, "").trim().replaceAll(" ", "-")
-  );
+/** Whether a text has a heading to which GitHub gives this fragment. */
+function hasHeading(text: string, fragment: string): boolean {
+  const headings = text.match(/(?<=^#+ ).*$/gm) ?? [];
+  return headings.some((heading) => {
+    const words = heading.toLowerCase().replace(/[^\p{L}\p{N}\s-]/gu, "");
+    return words.trim().replaceAll(" ", "-") === fragment;
+  });
 }
 
-function checkFiles(document: string, text: string): void {
-  const fence = /^```(\w+) file=(\S+)\n[^]*?^```$/gm;
-  const due = text.replace(fence, (_, language, path) => {
-    return "```" + `${language} file=${path}\n${follow(document, path)}` + "```";
+function checkDocument(document: string, text: string): void {
+  const due = text.replace(/(^```\w+ file=(\S+)\n)[^]*?(^```$)/gm, (_, start, path, end) => {
+    return start + follow(document, path) + end;
   });
   if (Deno.args.includes("--write")) Deno.writeTextFileSync(ROOT + document, due);
   else if (due !== text) problems.push(`${document} shows a file as it no longer is.`);
-}
 
-function checkLinks(document: string, text: string): void {
   for (const [, path, fragment] of text.matchAll(/\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)/g)) {
     const target = path ? join(dirname(document), path) : document;
     const targetText = follow(document, target);
-    if (fragment && !fragments(targetText).includes(fragment)) {
+    if (fragment && !hasHeading(targetText, fragment)) {
       problems.push(`${document}: ${target} has no heading ${fragment}.`);
     }
   }
-}
-
-function checkTasks(document: string, text: string): void {
   for (const [, task = ""] of text.matchAll(/(?:deno(?:@\S+)?|`) ?task ([\w:-]+)/g)) {
     if (!(task in config.tasks)) problems.push(`${document} names the task ${task}, which is not there.`);
   }
 }
 
 const versions = new Map<string, string>();
+/** Compares what is written name@version, and the major version of Node.js. */
 function checkVersions(path: string, text: string): void {
   const written = text.replace(/(?:node-version: |node:|Node\.js\]\(\S+\) )(\d+)/g, "Node.js@$1.0.0");
   const copies = written.matchAll(/(?<![\w@.-])((?:@[\w-]+\/)?[a-zA-Z][\w.-]*)@(\d+\.\d+\.\d+)(?!\.?\d)/g);
@@ -78,10 +69,7 @@ function checkVersions(path: string, text: string): void {
 checkVersions("", `${SUPABASE_CLI} deno@${Deno.version.deno} Node.js@${OLDEST_NODE}.0.0`);
 for (const [path, text] of texts) {
   checkVersions(path, text);
-  if (!path.endsWith(".md")) continue;
-  checkFiles(path, text);
-  checkLinks(path, text);
-  checkTasks(path, text);
+  if (path.endsWith(".md")) checkDocument(path, text);
 }
 for (const problem of problems) console.error(problem);
 Deno.exit(problems.length ? 1 : 0);
