@@ -18,7 +18,6 @@ const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.len
 
 /** By row, column and round. */
 const readings = new Map<string, number[][]>();
-
 /** Measures each column in turn, so that a noisy machine is noisy to all. */
 async function inTurn(rounds: number, columns: Column[], measure: Measure): Promise<void> {
   for (let round = 0; round < rounds; round++) {

@@ -20,7 +20,6 @@ async function run(name: string, ...parameters: unknown[]) {
   return row ?? null;
 }
 const gaveRow = async (name: string, ...parameters: unknown[]) => await run(name, ...parameters) !== null;
-/** The statements in the shape of worker.ts. */
 const statements = {
   request: (_: unknown, ...job: string[]) =>
     run("request", ...job).then((row) => row?.id, (error) => assert.equal(error.code, "23505")),
@@ -32,25 +31,21 @@ const statements = {
 };
 const [, failSilentJobs = ""] = /\$\$([^$]*)\$\$/.exec(page) ?? [];
 
-/** Makes a job as old as if this time had passed, fails silent ones, and gives its status. */
-async function statusAfter(time: string, id: string): Promise<unknown> {
-  await stack.sql(
-    `update public.historical_sync_jobs
-     set    created_at = created_at - $2::interval, started_at = started_at - $2::interval,
-            last_activity_at = last_activity_at - $2::interval
-     where  id = $1`,
-    [id, time],
-  );
-  await stack.sql(failSilentJobs);
-  const [job] = await stack.sql("select status from public.historical_sync_jobs where id = $1", [id]);
-  return job?.status;
-}
-
 /** The job that the endpoint shows a user of the agency. */
 async function shown() {
   const answer = await fetch(stack.functionUrl, { headers: { Authorization: `Bearer ${token}` } });
   const { job, recent_job } = await answer.json();
   return job ?? recent_job;
+}
+
+/** Ages a job by a time, fails silent jobs, and gives its status. */
+async function statusAfter(time: string, id: string) {
+  const columns = `created_at = created_at - $2::interval, started_at = started_at - $2::interval,
+                   last_activity_at = last_activity_at - $2::interval`;
+  await stack.sql(`update public.historical_sync_jobs set ${columns} where id = $1`, [id, time]);
+  await stack.sql(failSilentJobs);
+  const [job] = await stack.sql("select status from public.historical_sync_jobs where id = $1", [id]);
+  return job?.status;
 }
 
 for (const [form, jobs] of [["jobs.md", statements], ["worker.ts", worker]] as const) {

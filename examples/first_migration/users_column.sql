@@ -1,6 +1,6 @@
--- For a project that has a table public.users, whose id is the id in auth.users: it gains the column agency_id.
--- Edit the name of your tenants' table, here organizations. If a column of yours names the tenant already, for
--- example organization_id, look whether people could ever write it, then derive this one:
+-- For a table public.users whose id is the id in auth.users: it gains the column agency_id. Edit the name of your
+-- tenants' table, here organizations. If a column names the tenant already, for example organization_id, look
+-- whether people could ever write it, then derive this one:
 -- add column agency_id uuid generated always as (organization_id) stored;
 alter table public.users
 add column agency_id uuid references public.organizations (id) on delete set null;

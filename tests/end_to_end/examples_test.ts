@@ -1,5 +1,3 @@
-/** The files in examples/call that need no React, end to end. */
-
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";

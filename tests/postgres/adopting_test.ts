@@ -1,5 +1,3 @@
-/** The first lines of docs/adopting.md, run as they stand there, in projects of each form. */
-
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createClient } from "@supabase/supabase-js";
@@ -9,7 +7,7 @@ import { pathToFileURL } from "node:url";
 import { pathOf, supabase } from "../../local/commands.ts";
 import { createDatabase, databaseServer, openDatabase } from "../../local/database.ts";
 import { apply, platform } from "../../local/platform.ts";
-import { PUBLISHABLE_KEY, type Stack, startStack } from "../../local/stack.ts";
+import { PUBLISHABLE_KEY, startStack } from "../../local/stack.ts";
 import { manageTestData } from "../run/test_data.ts";
 import { poll, reportSkipped, test } from "../support/helpers.ts";
 import { runPgTap } from "../support/pgtap.ts";
@@ -55,6 +53,7 @@ const FORMS: Record<string, { tables: string; edits: [from: string | RegExp, to:
   },
 };
 
+const list = (folder: string) => readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
 const server = databaseServer();
 if (!server) reportSkipped("adopting", "DATABASE_URL names no PostgreSQL server");
 for (const form of server ? Object.keys(FORMS) : []) {
@@ -74,17 +73,34 @@ for (const form of server ? Object.keys(FORMS) : []) {
     const entrypoint = pathToFileURL(join(folder, "supabase/functions/get-sync-status/index.ts"));
     const stack = await startStack({ database: () => Promise.resolve(database), entrypoint });
     try {
-      await keepsTenantsApart(stack, form, join(tests, "test_users.psql"));
+      const TEST_USERS_FILE = join(tests, "test_users.psql");
+      const project = { SUPABASE_URL: stack.url, SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY, TEST_USERS_FILE };
+      const { addTestData, removeAgency } = manageTestData(project, stack.sql);
+      const { importing, finished, nobody } = await addTestData();
+      const ask = async ({ token }: { token: string }) => (await poll(stack.functionUrl, token)).text;
+      assert.match(await ask(importing), /^{"active":true,"job":{/);
+      assert.match(await ask(nobody), /"code":"forbidden"/);
+
+      const options = { accessToken: () => Promise.resolve(importing.token) };
+      const users = createClient(stack.url, PUBLISHABLE_KEY, options).from("users");
+      assert.deepEqual((await users.select("id")).data, [{ id: importing.id }]);
+      const joined = await users.update({ agency_id: finished.agency }).eq("id", importing.id);
+      assert.equal(joined.error?.code, "42501");
+      const own = await users.upsert({ id: importing.id, email: "new@get-sync-status.test" });
+      assert.equal(own.error === null, form === "column");
+      const readable = await stack.sql(`
+        select role, attname from pg_attribute, unnest(array['anon', 'authenticated']) as role
+        where  attrelid = 'public.users'::regclass and attname in ('id', 'note')
+        and    has_column_privilege(role, attrelid, attnum, 'select')`);
+      assert.deepEqual([...readable], [{ role: "authenticated", attname: "id" }]);
+      await removeAgency(importing.agency);
+      assert.match(await ask(importing), /"code":"forbidden"/);
     } finally {
       await stack.stop();
       await drop();
       await Deno.remove(folder, { recursive: true });
     }
   }, 180_000);
-}
-
-function list(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
 }
 
 /** Makes a project with tables of its own, runs the lines, and edits what they have copied. */
@@ -111,28 +127,4 @@ function copyInto(folder: string, form: string): void {
     for (const [from, to] of edits) text = text.replaceAll(from, to);
     Deno.writeTextFileSync(join(folder, path), text);
   }
-}
-
-async function keepsTenantsApart(stack: Stack, form: string, TEST_USERS_FILE: string): Promise<void> {
-  const project = { SUPABASE_URL: stack.url, SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY, TEST_USERS_FILE };
-  const { addTestData, removeAgency } = manageTestData(project, stack.sql);
-  const { importing, finished, nobody } = await addTestData();
-  const ask = async ({ token }: { token: string }) => (await poll(stack.functionUrl, token)).text;
-  assert.match(await ask(importing), /^{"active":true,"job":{/);
-  assert.match(await ask(nobody), /"code":"forbidden"/);
-
-  const options = { accessToken: () => Promise.resolve(importing.token) };
-  const users = createClient(stack.url, PUBLISHABLE_KEY, options).from("users");
-  assert.deepEqual((await users.select("id")).data, [{ id: importing.id }]);
-  const joined = await users.update({ agency_id: finished.agency }).eq("id", importing.id);
-  assert.equal(joined.error?.code, "42501");
-  const own = await users.upsert({ id: importing.id, email: "new@get-sync-status.test" });
-  assert.equal(own.error === null, form === "column");
-  const readable = await stack.sql(`
-    select role, attname from pg_attribute, unnest(array['anon', 'authenticated']) as role
-    where  attrelid = 'public.users'::regclass and attname in ('id', 'note')
-    and    has_column_privilege(role, attrelid, attnum, 'select')`);
-  assert.deepEqual([...readable], [{ role: "authenticated", attname: "id" }]);
-  await removeAgency(importing.agency);
-  assert.match(await ask(importing), /"code":"forbidden"/);
 }

@@ -1,5 +1,3 @@
-/** The migrations through the Supabase CLI, its advisors, and plans, on the server that DATABASE_URL names. */
-
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { supabase } from "../../local/commands.ts";

@@ -1,7 +1,4 @@
-/**
- * Runs before the function in `deno task test:edge-runtime`, on its older Deno:
- * removes what the edge runtime (https://github.com/supabase/edge-runtime) removes.
- */
+/** Removes what the edge runtime (https://github.com/supabase/edge-runtime) removes; runs before the function. */
 
 const { exit, serve } = Deno;
 

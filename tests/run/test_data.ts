@@ -7,7 +7,6 @@ export const runningProject = z.object({
   SUPABASE_URL: z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/$/, "")),
   SUPABASE_PUBLISHABLE_KEY: z.string().min(1),
   PROJECT_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
-  // These two if a project needs them: docs/testing.md.
   SUPABASE_SECRET_KEY: z.string().optional(),
   TEST_USERS_FILE: z.string().optional(),
 });

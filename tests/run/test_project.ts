@@ -55,7 +55,6 @@ async function main(): Promise<number> {
   const { values } = parseArgs({ options: { project: { type: "string" } }, args: Deno.args });
   const { data: project, error } = runningProject.safeParse(Deno.env.toObject());
   if (!project) throw new Error(`Set ${error.issues.map(({ path }) => path.join()).join(", ")}.`);
-
   const { host } = new URL(project.SUPABASE_URL);
   const database = new URL(project.PROJECT_DATABASE_URL);
   const reference = /^([a-z]{20})\.supabase\./.exec(host)?.[1] ?? "";
