@@ -53,10 +53,6 @@ async function answer(authorization: string): Promise<unknown> {
 }
 
 Deno.serve(async (request) => {
-  try {
-    const body = await answer(request.headers.get("Authorization") ?? "");
-    return Response.json(body, { headers: corsHeaders });
-  } catch {
-    return Response.json({}, { status: 500, headers: corsHeaders });
-  }
+  const body = await answer(request.headers.get("Authorization") ?? "");
+  return Response.json(body, { headers: corsHeaders });
 });

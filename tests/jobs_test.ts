@@ -40,9 +40,10 @@ async function shown() {
 
 /** Ages a job by a time, fails silent jobs, and gives its status. */
 async function statusAfter(time: string, id: string) {
-  const columns = `created_at = created_at - $2::interval, started_at = started_at - $2::interval,
-                   last_activity_at = last_activity_at - $2::interval`;
-  await stack.sql(`update public.historical_sync_jobs set ${columns} where id = $1`, [id, time]);
+  for (const column of ["created_at", "started_at", "last_activity_at"]) {
+    const earlier = `${column} = ${column} - $2::interval`;
+    await stack.sql(`update public.historical_sync_jobs set ${earlier} where id = $1`, [id, time]);
+  }
   await stack.sql(failSilentJobs);
   const [job] = await stack.sql("select status from public.historical_sync_jobs where id = $1", [id]);
   return job?.status;

@@ -82,10 +82,8 @@ test("any other method is answered with 405, whatever the token, and HEAD withou
       assert.deepEqual([status, headers.get("Allow")], [405, "GET, OPTIONS"], method);
     }
   }
-  const head = await fetch(project.functionUrl, {
-    method: "HEAD",
-    headers: { apikey: project.publishableKey },
-  });
+  const headers = { apikey: project.publishableKey };
+  const head = await fetch(project.functionUrl, { method: "HEAD", headers });
   assert.deepEqual([head.status, head.headers.get("Allow")], [405, "GET, OPTIONS"]);
   assert.equal(await head.text(), "");
 });

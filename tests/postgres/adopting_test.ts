@@ -39,9 +39,8 @@ const FORMS: Record<string, { tables: string; edits: [from: string | RegExp, to:
   view: {
     tables: `
       create table public.accounts (id uuid primary key, name text, owner uuid not null references auth.users);
-      create table public.account_members (
-        user_id    uuid primary key references auth.users on delete cascade,
-        account_id uuid references public.accounts on delete cascade);
+      create table public.account_members (user_id uuid primary key references auth.users on delete cascade,
+                                           account_id uuid references public.accounts on delete cascade);
       alter table public.account_members enable row level security;
       create policy "Own row" on public.account_members for select using (user_id = auth.uid());`,
     edits: [
@@ -73,10 +72,10 @@ for (const form of server ? Object.keys(FORMS) : []) {
     const entrypoint = pathToFileURL(join(folder, "supabase/functions/get-sync-status/index.ts"));
     const stack = await startStack({ database: () => Promise.resolve(database), entrypoint });
     try {
+      const keys = { SUPABASE_URL: stack.url, SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY };
       const TEST_USERS_FILE = join(tests, "test_users.psql");
-      const project = { SUPABASE_URL: stack.url, SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY, TEST_USERS_FILE };
-      const { addTestData, removeAgency } = manageTestData(project, stack.sql);
-      const { importing, finished, nobody } = await addTestData();
+      const data = manageTestData({ ...keys, TEST_USERS_FILE }, stack.sql);
+      const { importing, finished, nobody } = await data.addTestData();
       const ask = async ({ token }: { token: string }) => (await poll(stack.functionUrl, token)).text;
       assert.match(await ask(importing), /^{"active":true,"job":{/);
       assert.match(await ask(nobody), /"code":"forbidden"/);
@@ -93,7 +92,7 @@ for (const form of server ? Object.keys(FORMS) : []) {
         where  attrelid = 'public.users'::regclass and attname in ('id', 'note')
         and    has_column_privilege(role, attrelid, attnum, 'select')`);
       assert.deepEqual([...readable], [{ role: "authenticated", attname: "id" }]);
-      await removeAgency(importing.agency);
+      await data.removeAgency(importing.agency);
       assert.match(await ask(importing), /"code":"forbidden"/);
     } finally {
       await stack.stop();

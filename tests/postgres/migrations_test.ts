@@ -43,13 +43,13 @@ async function onServer(server: string): Promise<void> {
       from   public.agencies, generate_series(1, 40) as i`;
     await sql`analyze`;
     for (const mode of ["custom", "generic"]) {
-      const results = await sql.begin((transaction) =>
-        transaction.unsafe(`set local plan_cache_mode = force_${mode}_plan; set local role authenticated;
-          prepare fallback_${mode} (uuid, public.sync_job_status[], integer) as
-          select * from public.historical_sync_jobs where agency_id = $1 and status = any ($2)
-          order by created_at desc, id desc limit $3;
-          explain execute fallback_${mode} (gen_random_uuid(), '{completed,failed,cancelled}', 1)`).simple()
-      );
+      const results = await sql.unsafe(`
+        begin; set local plan_cache_mode = force_${mode}_plan; set local role authenticated;
+        prepare fallback_${mode} (uuid, public.sync_job_status[]) as
+        select * from public.historical_sync_jobs where agency_id = $1 and status = any ($2)
+        order by created_at desc, id desc limit 1;
+        explain execute fallback_${mode} (gen_random_uuid(), '{completed,failed,cancelled}')`).simple();
+      await sql`rollback`;
       const plan = JSON.stringify(results.at(-1));
       assert.match(plan, /Index Scan using historical_sync_jobs_recent_idx/, mode);
       assert.doesNotMatch(plan, /Sort|Seq Scan/, mode);

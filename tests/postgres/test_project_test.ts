@@ -28,10 +28,9 @@ async function onServer(): Promise<void> {
   const outputOf = async ({ stdout, stderr }: Deno.ChildProcess) =>
     await new Response(stdout).text() + await new Response(stderr).text();
 
-  const readEverything = () =>
-    stack.sql(
-      "select schema_to_xml('public', true, false, '')::text, array(select users::text from auth.users)",
-    );
+  const everything =
+    "schema_to_xml('public', true, false, '')::text, array(select users::text from auth.users)";
+  const readEverything = () => stack.sql(`select ${everything}`);
   const leavesAll = (sentence: string, check: () => Promise<void>) =>
     test(`test:project ${sentence}, and leaves all users and tables as they were`, async () => {
       const before = await readEverything();

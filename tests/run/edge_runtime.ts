@@ -13,7 +13,7 @@ Object.defineProperty(Deno, "serve", {
   value: (handler: Deno.ServeHandler) => serve({ hostname: "127.0.0.1", port: 0 }, handler),
 });
 
-// The process that started this one holds the other end of stdin.
+// The process that started this one holds the other end.
 addEventListener("load", async () => {
   for await (const _ of Deno.stdin.readable);
   exit();

@@ -1,12 +1,10 @@
-/**
- * `deno task test:edge-runtime`: runs the tests that speak to the fake upstream against a copy of the function's
- * folder alone, on the Deno that the edge runtime is compatible with, without what that runtime removes.
- */
+/** `deno task test:edge-runtime`: the function's folder alone, as on Supabase's edge runtime. */
 
 import { join } from "node:path";
 import { cleanEnvironment, npx, pathOf } from "../../local/commands.ts";
 import { EDGE_RUNTIME_VARIABLE, type EdgeRuntimeFunction } from "../../local/function_process.ts";
 
+const EDGE_RUNTIME_DENO = "2.1.4";
 const FUNCTION = pathOf("../../supabase/functions/get-sync-status/", import.meta.url);
 const TESTS = ["index", "handler", "upstream", "faults", "hostile", "silent_connection"];
 
@@ -18,7 +16,8 @@ try {
   await Deno.copyFile(pathOf("./edge_runtime.ts", import.meta.url), join(folder, "edge_runtime.ts"));
   await Deno.writeTextFile(join(folder, "main.ts"), 'import "./edge_runtime.ts";\nimport "./index.ts";\n');
   const edgeRuntime: EdgeRuntimeFunction = {
-    deno: (await npx("deno@2.1.4", ["eval", "console.log(Deno.execPath())"], { cwd: folder })).trim(),
+    deno: (await npx(`deno@${EDGE_RUNTIME_DENO}`, ["eval", "console.log(Deno.execPath())"], { cwd: folder }))
+      .trim(),
     config: join(folder, "deno.json"),
     entrypoint: join(folder, "main.ts"),
   };
