@@ -33,11 +33,7 @@ export async function inProcess<Result>(
 ): Promise<Result> {
   const env = { SUPABASE_URL: upstreamUrl, SUPABASE_PUBLISHABLE_KEY: KEY };
   const started = await startFunction({ env, entrypoint });
-  try {
-    return await measure(started);
-  } finally {
-    await started.stop();
-  }
+  return await measure(started).finally(started.stop);
 }
 
 /** Gives what polls once as a signed-in front end does, and holds the answer against the example. */

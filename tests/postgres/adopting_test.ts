@@ -72,9 +72,9 @@ for (const form of server ? Object.keys(FORMS) : []) {
     const entrypoint = pathToFileURL(join(folder, "supabase/functions/get-sync-status/index.ts"));
     const stack = await startStack({ database: () => Promise.resolve(database), entrypoint });
     try {
-      const keys = { SUPABASE_URL: stack.url, SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY };
       const TEST_USERS_FILE = join(tests, "test_users.psql");
-      const data = manageTestData({ ...keys, TEST_USERS_FILE }, stack.sql);
+      const project = { SUPABASE_URL: stack.url, SUPABASE_PUBLISHABLE_KEY: PUBLISHABLE_KEY, TEST_USERS_FILE };
+      const data = manageTestData(project, stack.sql);
       const { importing, finished, nobody } = await data.addTestData();
       const ask = async ({ token }: { token: string }) => (await poll(stack.functionUrl, token)).text;
       assert.match(await ask(importing), /^{"active":true,"job":{/);

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { supabase } from "../../local/commands.ts";
 import { createDatabase, databaseServer } from "../../local/database.ts";
-import { apply, migrations, platform, seed } from "../../local/platform.ts";
+import { apply, platform, seed } from "../../local/platform.ts";
 import { reportSkipped, test } from "../support/helpers.ts";
 
 const server = databaseServer();
 if (server) await onServer(server);
-else reportSkipped("migrations, advisors and plans on a server", "DATABASE_URL names no PostgreSQL server");
+else reportSkipped("advisors and plans on a server", "DATABASE_URL names no PostgreSQL server");
 
 async function onServer(server: string): Promise<void> {
   const { url, drop } = await createDatabase(server);
@@ -19,13 +19,6 @@ async function onServer(server: string): Promise<void> {
   Deno.test.afterAll(async () => {
     await sql.end({ timeout: 5 });
     await drop();
-  });
-
-  test("`supabase db push --remote` applies every migration once", async () => {
-    await cli("db", "push");
-    const applied = await sql`select version from supabase_migrations.schema_migrations order by version`;
-    const files = (await migrations()).map(({ name }) => ({ version: name.split("_")[0] }));
-    assert.deepEqual([...applied], files);
   });
 
   test("`supabase db advisors` finds nothing but unused indexes", async () => {

@@ -26,9 +26,7 @@ try {
     args: ["test", "--quiet", "--allow-all", "--parallel", ...files],
     env: { ...cleanEnvironment(), [EDGE_RUNTIME_VARIABLE]: JSON.stringify(edgeRuntime) },
     clearEnv: true,
-    stdout: "inherit",
-    stderr: "inherit",
-  }).output();
+  }).spawn().status;
   Deno.exitCode = code;
 } finally {
   await Deno.remove(folder, { recursive: true });
