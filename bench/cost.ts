@@ -14,7 +14,6 @@ const DOLLARS_A_MILLION = 2;
 const PAGES = [100, 1_000, 10_000];
 const HOURS = 8;
 const DAYS = 22;
-
 const HOUR = 3_600_000;
 const START = Date.parse("2025-03-17T09:00:00Z");
 const started_at = new Date(START + 2 * HOUR).toISOString();

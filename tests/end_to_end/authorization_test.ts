@@ -72,10 +72,9 @@ test("GET answers 401 on the next poll after a sign-out", async () => {
 });
 
 test("GET answers 401 on the next poll after the user is deleted", async () => {
-  const session = `Bearer ${fresh.token}`;
-  assert.equal((await askWith(session)).status, 200);
+  assert.equal((await poll(project.functionUrl, fresh.token)).status, 200);
   await project.removeUser(fresh.id);
-  is401(await askWith(session));
+  is401(await poll(project.functionUrl, fresh.token));
 });
 
 test("GET accepts the scheme in any case", async () => {

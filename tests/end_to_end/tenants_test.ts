@@ -35,8 +35,10 @@ test("REST shows no job to a user without an agency, or without a sign-in", asyn
 
 test("REST lets no user join another agency, or insert, update or delete a job", async () => {
   const read = () =>
-    project.sql(`select users.agency_id as works_for, jobs.* from public.users, public.historical_sync_jobs as jobs
-                 where users.id = '${importing.id}' and jobs.agency_id = '${harbour}' order by jobs.id`);
+    project.sql(
+      `select users.agency_id as works_for, jobs.* from public.users, public.historical_sync_jobs as jobs
+                 where users.id = '${importing.id}' and jobs.agency_id = '${harbour}' order by jobs.id`,
+    );
   const before = await read();
   assert.equal(before.length, 2);
   const period = { date_from: "2025-01-01", date_to: "2025-01-02" };

@@ -4,12 +4,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { apply, type Script } from "../../local/platform.ts";
 
-interface Assertion {
-  file: string;
-  name: string;
-  /** What failed it. */
-  problem?: string;
-}
+/** An assertion of a file, and what failed it. */
+type Assertion = { file: string; name: string; problem?: string };
 
 /** Applies migrations to an empty PGlite, and runs every pgTAP file of a folder, as `supabase test db` does. */
 export async function runPgTap(migrations: Script[], folder: string): Promise<Assertion[]> {
