@@ -6,49 +6,38 @@ import IDLE from "../examples/answers/idle.json" with { type: "json" };
 import { watchSyncStatus } from "../examples/client/watch_sync_status.ts";
 import { table } from "./table.ts";
 
-/** What a function's invocations cost a month beyond those that a plan includes; Free stops there. */
-const PRICE = { dollars: 2, invocations: 1_000_000, pro: 2_000_000, free: 500_000 };
+/** Invocations that the plans include a month, and the dollars for each further million on Pro. */
+const FREE = 500_000;
+const PRO = 2_000_000;
+const DOLLARS_A_MILLION = 2;
 
 const PAGES = [100, 1_000, 10_000];
 const HOURS = 8;
 const DAYS = 22;
-
 const HOUR = 3_600_000;
 const START = Date.parse("2025-03-17T09:00:00Z");
-
-/** What a page is answered at a time: for an hour a day it is not the idle status. */
-type Answer = () => { status: number; body: unknown };
-const idle: Answer = () => ({ status: 200, body: IDLE });
-const forAnHour = (answer: Answer): Answer => () => {
-  const hour = (Date.now() - START) / HOUR;
-  return hour >= 2 && hour < 3 ? answer() : idle();
-};
 const started_at = new Date(START + 2 * HOUR).toISOString();
-const DAYS_OF_A_PAGE: Record<string, Answer> = {
-  "no import": idle,
-  "an import of an hour a day": forAnHour(() => {
-    return { status: 200, body: { active: true, job: { ...ACTIVE.job, started_at } } };
-  }),
-  "an outage of an hour a day": forAnHour(() => ({
-    status: 500,
-    body: { error: "…", code: "internal_error" },
-  })),
+
+/** What is answered in the third hour of a day; in the others the status is idle. */
+const DAYS_OF_A_PAGE = {
+  "no import": { status: 200, body: IDLE },
+  "an import of an hour a day": { status: 200, body: { active: true, job: { ...ACTIVE.job, started_at } } },
+  "an outage of an hour a day": { status: 500, body: { error: "…", code: "internal_error" } },
 };
 
 /** How often a page that is seen all day polls. */
-async function countPolls(answer: Answer): Promise<number> {
+async function countPolls(inThirdHour: { status: number; body: unknown }): Promise<number> {
   let polls = 0;
   globalThis.fetch = () => {
     polls++;
-    const { status, body } = answer();
+    const hour = Math.floor((Date.now() - START) / HOUR);
+    const { status, body } = hour === 2 ? inThirdHour : { status: 200, body: IDLE };
     return Promise.resolve(Response.json(body, { status, headers: { Date: new Date().toUTCString() } }));
   };
   // The middle of each spread, so that each run prints the same.
   Math.random = () => 0.5;
-  const clock = FakeTimers.install({
-    now: START,
-    toFake: ["setTimeout", "clearTimeout", "Date", "performance"],
-  });
+  const toFake = ["setTimeout", "clearTimeout", "Date", "performance"] as const;
+  const clock = FakeTimers.install({ now: START, toFake: [...toFake] });
   const end = new AbortController();
   watchSyncStatus({
     url: "https://project.test/functions/v1/get-sync-status",
@@ -64,17 +53,17 @@ async function countPolls(answer: Answer): Promise<number> {
 }
 
 /** What so many polls a month cost on the plan Pro: each million that is begun. */
-function show(polls: number): string {
-  const packages = Math.ceil(Math.max(0, polls - PRICE.pro) / PRICE.invocations);
-  return `$${packages * PRICE.dollars} (${(polls / 1e6).toFixed(1)} million)`;
+function cost(polls: number): string {
+  const millions = Math.ceil(Math.max(0, polls - PRO) / 1e6);
+  return `$${millions * DOLLARS_A_MILLION} (${(polls / 1e6).toFixed(1)} million)`;
 }
 
 const rows: string[][] = [];
-for (const [day, answer] of Object.entries(DAYS_OF_A_PAGE)) {
-  const polls = await countPolls(answer);
-  const free = Math.floor(PRICE.free / (polls * DAYS));
-  const costs = PAGES.map((pages) => show(polls * DAYS * pages));
-  rows.push([day, (polls / HOURS).toFixed(0), ...costs, free.toLocaleString("en")]);
+for (const [day, inThirdHour] of Object.entries(DAYS_OF_A_PAGE)) {
+  const polls = await countPolls(inThirdHour);
+  const costs = PAGES.map((pages) => cost(polls * DAYS * pages));
+  const freePages = Math.floor(FREE / (polls * DAYS));
+  rows.push([day, (polls / HOURS).toFixed(0), ...costs, String(freePages)]);
 }
 const pages = PAGES.map((pages) => `${pages.toLocaleString("en")} pages`);
 console.log(table(["A page, 8 hours on 22 days", "Polls an hour", ...pages, "Pages on the plan Free"], rows));

@@ -1,7 +1,4 @@
-/**
- * `deno task bench`: what a poll costs, side by side with the steps in a row, and with DATABASE_URL the plans
- * of its queries. Needs Linux. Fails if a goal is missed: each compares two columns of the same run.
- */
+/** `deno task bench`, on Linux: fails if a goal is missed, which compares two columns of the same run. */
 
 import postgres from "postgres";
 import { createDatabase, databaseServer } from "../local/database.ts";
@@ -20,34 +17,32 @@ const GOALS: Record<string, number> = {
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 
 /** By row, column and round. */
-const readings: Record<string, number[][]> = {};
-
+const readings = new Map<string, number[][]>();
 /** Measures each column in turn, so that a noisy machine is noisy to all. */
 async function inTurn(rounds: number, columns: Column[], measure: Measure): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     for (const [i, column] of columns.entries()) {
-      for (const [row, value] of Object.entries(await measure(upstream.url, column))) {
-        ((readings[row] ??= [])[i] ??= []).push(value);
+      for (const [row, value] of Object.entries(await measure(upstreamUrl, column))) {
+        const byColumn = readings.get(row) ?? COLUMNS.map(() => []);
+        byColumn[i]?.push(value);
+        readings.set(row, byColumn);
       }
     }
   }
 }
 
 console.error("Measuring for some minutes …");
-const upstream = await startUpstream();
+const upstreamUrl = await startUpstream();
 await inTurn(9, COLUMNS, latency);
 // Where the caller and the database are makes no difference to these.
 await inTurn(5, COLUMNS.slice(0, 2), usage);
 await inTurn(9, COLUMNS.slice(0, 2), coldStart);
-upstream.stop();
 
 const lines: string[][] = [];
 const missed: string[] = [];
-for (const [row, [ours = [], inARow = [], beside = []]] of Object.entries(readings)) {
-  lines.push([
-    row,
-    ...[ours, inARow, beside].map((values) => values.length ? median(values).toFixed(0) : ""),
-  ]);
+for (const [row, byColumn] of readings) {
+  lines.push([row, ...byColumn.map((values) => values.length ? median(values).toFixed(0) : "")]);
+  const [ours = [], inARow = []] = byColumn;
   const ratio = median(ours.map((value, round) => value / (inARow[round] ?? NaN)));
   const goal = GOALS[row];
   if (goal && !(ratio <= goal)) missed.push(`${row}: ${ratio.toFixed(2)} times; the goal is at most ${goal}`);
@@ -60,7 +55,9 @@ if (server) {
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   await apply(await project(), (script) => sql.unsafe(script));
   const results = await sql.unsafe(await Deno.readTextFile(new URL("plans.sql", import.meta.url))).simple();
-  for (const plan of results.flat().flatMap((row) => row["QUERY PLAN"] ?? [])) console.log(plan);
+  for (const row of results.flat()) {
+    if ("QUERY PLAN" in row) console.log(row["QUERY PLAN"]);
+  }
   await sql.end();
   await drop();
 }

@@ -1,16 +1,14 @@
--- Prints how PostgreSQL answers the three reads of a poll among a million jobs of a hundred thousand agencies,
--- as PostgREST asks: prepared, with the role, the claims and row-level security. Leaves nothing behind.
+-- Prints the plans of a poll's three reads among a million jobs of a hundred thousand agencies, as PostgREST asks:
+-- prepared, with the role, the claims and row-level security. Leaves nothing behind.
 begin;
 -- For users without a row in auth.users.
 set local session_replication_role = replica;
 
 insert into public.agencies (id, name)
-select md5('agency' || i)::uuid, 'Agency ' || i
-from   generate_series(1, 100000) as i;
+select md5('agency' || i)::uuid, 'Agency ' || i from generate_series(1, 100000) as i;
 
 insert into public.users (id, agency_id)
-select md5('user' || i)::uuid, md5('agency' || i)::uuid
-from   generate_series(1, 100000) as i;
+select md5('user' || i)::uuid, md5('agency' || i)::uuid from generate_series(1, 100000) as i;
 
 insert into public.historical_sync_jobs (agency_id, status, date_from, date_to, created_at)
 select md5('agency' || 1 + i % 100000)::uuid,
@@ -25,8 +23,7 @@ set local plan_cache_mode = force_generic_plan;
 set local role authenticated;
 select set_config('request.jwt.claims', json_build_object('sub', md5('user7')::uuid)::text, true);
 
-prepare users (uuid) as
-select agency_id from public.users where id = $1;
+prepare users (uuid) as select agency_id from public.users where id = $1;
 prepare fallback (uuid, public.sync_job_status[]) as
 select *
 from   public.historical_sync_jobs

@@ -1,19 +1,19 @@
 import { type Column, inProcess, poller } from "./functions.ts";
 
-/** Measures a column once, on an upstream; gives readings by the row that they have in the table. */
+/** Measures a column once; gives readings by their row in the table. */
 export type Measure = (upstreamUrl: string, column: Column) => Promise<Record<string, number>>;
 
-/** Polls before and in a measurement of the CPU: by then V8 has compiled what there is to compile. */
+/** Polls before and in a measurement of the CPU: by then V8 has compiled everything. */
 const POLLS = 8_000;
 
 /** One poll at a time. */
-export const latency: Measure = (upstreamUrl, column) =>
-  inProcess(upstreamUrl, column, async ({ url }) => {
+export const latency: Measure = (upstreamUrl, { entrypoint, callerMs, upstreamMs }) =>
+  inProcess(upstreamUrl, entrypoint, async ({ url }) => {
     const readings: Record<string, number> = {};
     for (const situation of ["active", "idle"] as const) {
       const warm = await poller(situation);
       for (let i = 0; i < 20; i++) await warm(url);
-      const poll = await poller(situation, column);
+      const poll = await poller(situation, callerMs, upstreamMs);
       const before = performance.now();
       await poll(url);
       readings[`${situation} poll, ms`] = performance.now() - before;
@@ -22,25 +22,23 @@ export const latency: Measure = (upstreamUrl, column) =>
   });
 
 /** From the start of the process to its first answer. */
-export const coldStart: Measure = async (upstreamUrl, column) => {
+export const coldStart: Measure = async (upstreamUrl, { entrypoint }) => {
   const poll = await poller("active");
   const before = performance.now();
-  return await inProcess(upstreamUrl, column, async ({ url }) => {
+  return await inProcess(upstreamUrl, entrypoint, async ({ url }) => {
     await poll(url);
     return { "cold start to the first answer, ms": performance.now() - before };
   });
 };
 
 /** A warm process with 32 polls in flight. */
-export const usage: Measure = async (upstreamUrl, column) => {
+export const usage: Measure = async (upstreamUrl, { entrypoint }) => {
   const poll = await poller("active");
-  return await inProcess(upstreamUrl, column, async ({ pid, url }) => {
-    const load = async () => {
-      let left = POLLS;
-      await Promise.all(Array.from({ length: 32 }, async () => {
-        while (left-- > 0) await poll(url);
-      }));
+  return await inProcess(upstreamUrl, entrypoint, async ({ pid, url }) => {
+    const pollInTurn = async () => {
+      for (let i = 0; i < POLLS / 32; i++) await poll(url);
     };
+    const load = () => Promise.all(Array.from({ length: 32 }, pollInTurn));
     await load();
     const before = await readUsage(pid);
     await load();
@@ -52,10 +50,10 @@ export const usage: Measure = async (upstreamUrl, column) => {
   });
 };
 
-/** The CPU time that a process has used, and its resident memory: as Linux says, see proc(5). */
+/** A process's CPU time and resident memory: proc(5). */
 async function readUsage(pid: number) {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
-  // After the name, which may contain blanks: utime and stime in hundredths of a second, rss in pages of 4 kB.
+  // After the name: utime and stime in hundredths of a second, rss in pages of 4 kB.
   const fields = stat.slice(stat.lastIndexOf(")")).split(" ").map(Number);
   const [utime = NaN, stime = NaN, rss = NaN] = [fields[12], fields[13], fields[22]];
   return { cpuMicros: (utime + stime) * 10_000, megabytes: rss * 4_096 / 1e6 };

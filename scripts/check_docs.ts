@@ -1,11 +1,6 @@
 /**
- * Part of `deno task check`: holds the documents against the code. With
- * `--write` it puts the files that a document shows into it.
- *
- * - A fence "```ts file=PATH" shows that file, to the byte.
- * - A link leads to a file, and its fragment to a heading there.
- * - A task that is named exists.
- * - Every copy of a version that is written name@version is alike, and of Node.js every major version.
+ * Part of `deno task check`. A document shows a file as it is, after "```ts file=PATH" (`--write` puts it there).
+ * Its links lead to a file and a heading, and its tasks exist. Every copy of a version is alike.
  */
 
 import { readdirSync, statSync } from "node:fs";
@@ -15,15 +10,14 @@ import { OLDEST_NODE, pathOf, SUPABASE_CLI } from "../local/commands.ts";
 
 const ROOT = pathOf("../", import.meta.url);
 const problems: string[] = [];
+
 /** The text of every file by its path; a folder or a picture has none. */
-const texts = new Map(
-  readdirSync(ROOT, { recursive: true, encoding: "utf8" })
-    .filter((path) => !/^(\.git|\.cache|node_modules|deno\.lock)\b/.test(path))
-    .map((path) => [
-      path.replaceAll("\\", "/"),
-      statSync(ROOT + path).isFile() && !path.endsWith(".png") ? Deno.readTextFileSync(ROOT + path) : "",
-    ]),
-);
+const texts = new Map<string, string>();
+for (const path of readdirSync(ROOT, { recursive: true, encoding: "utf8" })) {
+  if (/^(\.git|\.cache|node_modules|deno\.lock)\b/.test(path)) continue;
+  const hasText = statSync(ROOT + path).isFile() && !path.endsWith(".png");
+  texts.set(path.replaceAll("\\", "/"), hasText ? Deno.readTextFileSync(ROOT + path) : "");
+}
 
 /** The text of a file that a document names. */
 function follow(document: string, path: string): string {
@@ -32,22 +26,27 @@ function follow(document: string, path: string): string {
   return text ?? "";
 }
 
-/** The fragment that GitHub gives a heading. */
-const fragment = ([, heading = ""]: RegExpMatchArray) =>
-  heading.toLowerCase().replace(/[^\p{L}\p{N}\s-]/gu, "").trim().replaceAll(" ", "-");
+/** Whether a text has a heading to which GitHub gives this fragment. */
+function hasHeading(text: string, fragment: string): boolean {
+  const headings = text.match(/(?<=^#+ ).*$/gm) ?? [];
+  return headings.some((heading) => {
+    const words = heading.toLowerCase().replace(/[^\p{L}\p{N}\s-]/gu, "");
+    return words.trim().replaceAll(" ", "-") === fragment;
+  });
+}
 
-for (const [document, text] of [...texts].filter(([path]) => path.endsWith(".md"))) {
-  const due = text.replace(
-    /^```(\w+) file=(\S+)\n[^]*?^```$/gm,
-    (_, language, path) => `\`\`\`${language} file=${path}\n${follow(document, path)}\`\`\``,
-  );
+function checkDocument(document: string, text: string): void {
+  const due = text.replace(/(^```\w+ file=(\S+)\n)[^]*?(^```$)/gm, (_, start, path, end) => {
+    return start + follow(document, path) + end;
+  });
   if (Deno.args.includes("--write")) Deno.writeTextFileSync(ROOT + document, due);
   else if (due !== text) problems.push(`${document} shows a file as it no longer is.`);
 
-  for (const [, path, anchor] of text.matchAll(/\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)/g)) {
-    const target = follow(document, path ? join(dirname(document), path) : document);
-    if (anchor && ![...target.matchAll(/^#+ (.*)$/gm)].map(fragment).includes(anchor)) {
-      problems.push(`${document}: ${path} has no heading ${anchor}.`);
+  for (const [, path, fragment] of text.matchAll(/\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)/g)) {
+    const target = path ? join(dirname(document), path) : document;
+    const targetText = follow(document, target);
+    if (fragment && !hasHeading(targetText, fragment)) {
+      problems.push(`${document}: ${target} has no heading ${fragment}.`);
     }
   }
   for (const [, task = ""] of text.matchAll(/(?:deno(?:@\S+)?|`) ?task ([\w:-]+)/g)) {
@@ -56,15 +55,21 @@ for (const [document, text] of [...texts].filter(([path]) => path.endsWith(".md"
 }
 
 const versions = new Map<string, string>();
-const SOURCES = `${SUPABASE_CLI} deno@${Deno.version.deno} Node.js@${OLDEST_NODE}.0.0`;
-for (const [path, text] of [["", SOURCES], ...texts] as const) {
-  const copies = text.replace(/(?:node-version: |node:|Node\.js\]\(\S+\) )(\d+)/g, "Node.js@$1.0.0")
-    .matchAll(/(?<![\w@.-])((?:@[\w-]+\/)?[a-zA-Z][\w.-]*)@(\d+\.\d+\.\d+)(?!\.?\d)/g);
+/** Compares what is written name@version, and the major version of Node.js. */
+function checkVersions(path: string, text: string): void {
+  const written = text.replace(/(?:node-version: |node:|Node\.js\]\(\S+\) )(\d+)/g, "Node.js@$1.0.0");
+  const copies = written.matchAll(/(?<![\w@.-])((?:@[\w-]+\/)?[a-zA-Z][\w.-]*)@(\d+\.\d+\.\d+)(?!\.?\d)/g);
   for (const [, name = "", version = ""] of copies) {
     const due = versions.get(name) ?? version;
     versions.set(name, due);
     if (version !== due) problems.push(`${path} names ${name}@${version}; elsewhere it is ${due}.`);
   }
+}
+
+checkVersions("", `${SUPABASE_CLI} deno@${Deno.version.deno} Node.js@${OLDEST_NODE}.0.0`);
+for (const [path, text] of texts) {
+  checkVersions(path, text);
+  if (path.endsWith(".md")) checkDocument(path, text);
 }
 for (const problem of problems) console.error(problem);
 Deno.exit(problems.length ? 1 : 0);

@@ -5,37 +5,17 @@
 
 import { PGlite } from "@electric-sql/pglite";
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
+import { deno, pathOf, supabase } from "../local/commands.ts";
 import { apply, project } from "../local/platform.ts";
-import { deno, supabase } from "../local/commands.ts";
 
-/** The file that the function's client is typed with. */
-export const TYPES_FILE = new URL(
-  "../supabase/functions/get-sync-status/database.types.ts",
-  import.meta.url,
-);
+const database = await PGlite.create();
+await apply(await project(), (sql) => database.exec(sql));
+const server = new PGLiteSocketServer({ db: database, host: "127.0.0.1", port: 0 });
+await server.start();
 
-/**
- * Generates the types of schema public as the migrations make it, formatted.
- *
- * @throws {Error} with the CLI's own words when it fails
- */
-export async function generateTypes(): Promise<string> {
-  const database = await PGlite.create();
-  await apply(await project(), (sql) => database.exec(sql));
-
-  const server = new PGLiteSocketServer({ db: database, host: "127.0.0.1", port: 0 });
-  await server.start();
-  try {
-    const remote = `postgresql://postgres:postgres@${server.getServerConn()}/postgres?sslmode=disable`;
-    const generated = await supabase(["gen", "types", `--remote=${remote}`, "--yes", "--schema", "public"]);
-    return await deno(["fmt", "--ext", "ts", "--line-width", "110", "-"], generated);
-  } finally {
-    await server.stop();
-    await database.close();
-  }
-}
-
-if (import.meta.main) {
-  await Deno.writeTextFile(TYPES_FILE, await generateTypes());
-  Deno.exit(0);
-}
+const remote = `postgresql://postgres:postgres@${server.getServerConn()}/postgres?sslmode=disable`;
+const generated = await supabase(["gen", "types", `--remote=${remote}`, "--yes", "--schema", "public"]);
+const formatted = await deno(["fmt", "--ext", "ts", "--line-width", "110", "-"], generated);
+const file = pathOf("../supabase/functions/get-sync-status/database.types.ts", import.meta.url);
+await Deno.writeTextFile(file, formatted);
+Deno.exit(0);

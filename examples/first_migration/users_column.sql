@@ -1,6 +1,6 @@
--- For a project that has a table public.users, whose id is the id in auth.users: it gains the column agency_id.
--- Edit the name of your tenants' table, here organizations. If a column of yours names the tenant already, for
--- example organization_id, look whether people could ever write it, then derive this one:
+-- For a table public.users whose id is the id in auth.users: it gains the column agency_id. Edit the name of your
+-- tenants' table, here organizations. If a column names the tenant already, for example organization_id, look
+-- whether people could ever write it, then derive this one:
 -- add column agency_id uuid generated always as (organization_id) stored;
 alter table public.users
 add column agency_id uuid references public.organizations (id) on delete set null;
@@ -8,7 +8,6 @@ add column agency_id uuid references public.organizations (id) on delete set nul
 comment on column public.users.agency_id is 'The user''s tenant; null if there is none, or it was deleted.';
 
 create index users_agency_id_idx on public.users (agency_id);
-
 comment on index public.users_agency_id_idx is 'Finds the users of a tenant, for example when it is deleted.';
 
 grant select (id, agency_id) on public.users to authenticated;
@@ -21,8 +20,7 @@ for select
 to authenticated
 using (id = (select auth.uid()));
 
-comment on policy "get-sync-status: users read their own row" on public.users
-is 'The endpoint needs the caller''s own row to find the agency.';
+comment on policy "get-sync-status: users read their own row" on public.users is 'The endpoint reads agency_id there.';
 
 -- The lock: whoever sets agency_id reads that agency's jobs. Only the back end may,
 -- whatever policies and grants this table gets later. It does not see what SECURITY

@@ -1,5 +1,5 @@
--- Appended to users_column.sql in a project whose tenants are in a table of members: fills agency_id from it.
--- Whoever can write that table reads the tenant's jobs, as with a view. Let a user have a row in users first.
+-- Append this to users_column.sql if a table of members names the tenants: it fills agency_id from it.
+-- Whoever can write that table reads the tenant's jobs. A user needs a row in users before.
 
 -- SECURITY DEFINER: the owner of the table may set agency_id.
 create function private.copy_agency_id()
@@ -34,8 +34,7 @@ revoke all on function private.copy_agency_id() from public, anon, authenticated
 
 create trigger copy_agency_id
 after insert or update or delete on public.members
-for each row
-execute function private.copy_agency_id();
+for each row execute function private.copy_agency_id();
 
 -- The memberships that are there already.
 update public.members set user_id = user_id;

@@ -1,7 +1,7 @@
--- For a project with other names: a view says which user (an id of auth.users) belongs to which tenant. Edit its
--- three lines, here for a table of members. It is as safe as that table: whoever can write there that they belong
--- to a tenant reads its jobs. 05_tenancy.sql tries it. If a user has one row there, as in a table of profiles,
--- append the part "The lock" of users_column.sql, with the names of that table and its columns.
+-- For other names: a view says which user (an id of auth.users) belongs to which tenant. Edit its three lines, here
+-- for a table of members. Whoever can write there that they belong to a tenant reads its jobs: 05_tenancy.sql tries
+-- it. If a user has one row there, as in a table of profiles, append the part "The lock" of users_column.sql, with
+-- the names of that table and its columns.
 
 -- Which membership counts, if a user may have several? Choose it by what only your back end writes, for example
 -- "where is_default": with two rows a user may get a 500.

@@ -1,15 +1,13 @@
-/** The migrations through the Supabase CLI, its advisors, and plans, on the server that DATABASE_URL names. */
-
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { supabase } from "../../local/commands.ts";
 import { createDatabase, databaseServer } from "../../local/database.ts";
-import { apply, migrations, platform, seed } from "../../local/platform.ts";
+import { apply, platform, seed } from "../../local/platform.ts";
 import { reportSkipped, test } from "../support/helpers.ts";
 
 const server = databaseServer();
 if (server) await onServer(server);
-else reportSkipped("migrations, advisors and plans on a server", "DATABASE_URL names no PostgreSQL server");
+else reportSkipped("advisors and plans on a server", "DATABASE_URL names no PostgreSQL server");
 
 async function onServer(server: string): Promise<void> {
   const { url, drop } = await createDatabase(server);
@@ -21,13 +19,6 @@ async function onServer(server: string): Promise<void> {
   Deno.test.afterAll(async () => {
     await sql.end({ timeout: 5 });
     await drop();
-  });
-
-  test("`supabase db push --remote` applies every migration once", async () => {
-    await cli("db", "push");
-    const applied = await sql`select version from supabase_migrations.schema_migrations order by version`;
-    const files = (await migrations()).map(({ name }) => ({ version: name.split("_")[0] }));
-    assert.deepEqual([...applied], files);
   });
 
   test("`supabase db advisors` finds nothing but unused indexes", async () => {
@@ -45,13 +36,13 @@ async function onServer(server: string): Promise<void> {
       from   public.agencies, generate_series(1, 40) as i`;
     await sql`analyze`;
     for (const mode of ["custom", "generic"]) {
-      const results = await sql.begin((transaction) =>
-        transaction.unsafe(`set local plan_cache_mode = force_${mode}_plan; set local role authenticated;
-          prepare fallback_${mode} (uuid, public.sync_job_status[], integer) as
-          select * from public.historical_sync_jobs where agency_id = $1 and status = any ($2)
-          order by created_at desc, id desc limit $3;
-          explain execute fallback_${mode} (gen_random_uuid(), '{completed,failed,cancelled}', 1)`).simple()
-      );
+      const results = await sql.unsafe(`
+        begin; set local plan_cache_mode = force_${mode}_plan; set local role authenticated;
+        prepare fallback_${mode} (uuid, public.sync_job_status[]) as
+        select * from public.historical_sync_jobs where agency_id = $1 and status = any ($2)
+        order by created_at desc, id desc limit 1;
+        explain execute fallback_${mode} (gen_random_uuid(), '{completed,failed,cancelled}')`).simple();
+      await sql`rollback`;
       const plan = JSON.stringify(results.at(-1));
       assert.match(plan, /Index Scan using historical_sync_jobs_recent_idx/, mode);
       assert.doesNotMatch(plan, /Sort|Seq Scan/, mode);

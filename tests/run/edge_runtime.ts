@@ -1,7 +1,4 @@
-/**
- * Runs before the function in `deno task test:edge-runtime`, on its older Deno:
- * removes what the edge runtime (https://github.com/supabase/edge-runtime) removes.
- */
+/** Removes what the edge runtime (https://github.com/supabase/edge-runtime) removes; runs before the function. */
 
 const { exit, serve } = Deno;
 
@@ -16,7 +13,7 @@ Object.defineProperty(Deno, "serve", {
   value: (handler: Deno.ServeHandler) => serve({ hostname: "127.0.0.1", port: 0 }, handler),
 });
 
-// The process that started this one holds the other end of stdin.
+// The process that started this one holds the other end.
 addEventListener("load", async () => {
   for await (const _ of Deno.stdin.readable);
   exit();

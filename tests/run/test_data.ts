@@ -1,36 +1,26 @@
-/** The agencies and users that tests add to a Supabase project: users through Auth, agencies as test_users.psql says. */
-
 import { createClient } from "@supabase/supabase-js";
 import { z } from "zod";
 import { pathOf } from "../../local/commands.ts";
 
-/** A running project: read from the environment, then handed to the tests as JSON in TEST_PROJECT. */
+/** A running Supabase project: read from the environment, then handed to the tests as JSON in TEST_PROJECT. */
 export const runningProject = z.object({
   SUPABASE_URL: z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/$/, "")),
   SUPABASE_PUBLISHABLE_KEY: z.string().min(1),
-  /** The owner's direct connection. */
   PROJECT_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
-  /** Makes users if Auth lets nobody sign up, or wants addresses confirmed. */
   SUPABASE_SECRET_KEY: z.string().optional(),
-  /** Signs tokens that Auth accepts. */
-  SUPABASE_JWT_SECRET: z.string().optional(),
-  /** The path of the project's own test_users.psql. */
   TEST_USERS_FILE: z.string().optional(),
 });
 
-/** Nobody else's agencies have ids that begin so, and nobody else's users addresses that end so (RFC 2606). */
-export const AGENCY_ID_START = "a0000000-7e57-4";
+/** Nobody else's users have addresses that end so (RFC 2606). */
 export const EMAIL_END = "@get-sync-status.test";
 
 const HARBOUR_IN_SEED = "a0000000-0000-4000-8000-000000000001";
 const LAKESIDE_IN_SEED = "a0000000-0000-4000-8000-000000000002";
 const SUPABASE = pathOf("../../supabase/", import.meta.url);
+/** The id of the agency that is added for a user: one leads to the other. */
+const agencyOf = (user: string) => `a0000000-7e57-${user.slice(14)}`;
 
-/**
- * What adds test data to a project and removes it; each fails with Auth's or the database's own words.
- *
- * @param sql runs one statement as the owner of the database
- */
+/** What adds agencies and users and removes them. `sql` runs a statement as the owner of the database. */
 export function manageTestData(
   project: Omit<z.infer<typeof runningProject>, "PROJECT_DATABASE_URL">,
   sql: (statement: string) => Promise<unknown>,
@@ -41,56 +31,49 @@ export function manageTestData(
   });
   const password = crypto.randomUUID();
 
-  /** Calls a function of test_users.psql, which exists only in the session that made it. */
-  const call = async (call: string) => {
+  /** Calls a function of test_users.psql: it exists only in the session that made it. */
+  async function call(name: string, ...values: (string | null)[]): Promise<void> {
     const functions = await Deno.readTextFile(TEST_USERS_FILE ?? `${SUPABASE}tests/test_users.psql`);
-    await sql(`do $do$ begin execute $file$${functions}$file$; perform pg_temp.${call}; end; $do$`);
-  };
-  const putIntoAgency = (user: string, agency: string | null) =>
-    call(`put_into_agency('${user}', ${agency ? `'${agency}'` : "null"})`);
+    const literals = values.map((value) => value === null ? "null" : `'${value}'`);
+    const statements = `execute $file$${functions}$file$; perform pg_temp.${name}(${literals});`;
+    await sql(`do $do$ begin ${statements} end; $do$`);
+  }
 
-  const addUser = async (name: string) => {
+  async function addUser(name: string) {
     const email = `${name}.${crypto.randomUUID()}${EMAIL_END}`;
-    const { data: { user }, error } = SUPABASE_SECRET_KEY
+    const { error } = SUPABASE_SECRET_KEY
       ? await auth.admin.createUser({ email, password, email_confirm: true })
       : await auth.signUp({ email, password });
-    if (!user) throw error;
-    return { id: user.id, email };
-  };
-  const addAgency = async (owner: { id: string }) => {
-    const id = AGENCY_ID_START + crypto.randomUUID().slice(AGENCY_ID_START.length);
-    await call(`make_agency('${id}', 'Test ${id}', '${owner.id}')`);
-    await putIntoAgency(owner.id, id);
-    return id;
-  };
+    if (error) throw error;
+    const { data, error: refusal } = await auth.signInWithPassword({ email, password });
+    if (refusal) throw refusal;
+    const { id } = data.user;
+    return { id, email, agency: agencyOf(id), token: data.session.access_token };
+  }
 
   return {
     password,
-    putIntoAgency,
-    removeAgency: (id: string) => call(`remove_agency('${id}')`),
-    removeUser: (id: string) => call(`remove_user('${id}')`),
-    /** Signs a user in and gives the access token. */
-    async signIn({ email }: { email: string }): Promise<string> {
-      const { data: { session }, error } = await auth.signInWithPassword({ email, password });
-      if (!session) throw error;
-      return session.access_token;
+    putIntoAgency: (user: string, agency: string | null) => call("put_into_agency", user, agency),
+    removeAgency: (id: string) => call("remove_agency", id),
+    /** Removes a user and the agency that was added for them. */
+    async removeUser(id: string): Promise<void> {
+      await call("remove_agency", agencyOf(id));
+      await call("remove_user", id);
     },
-    /**
-     * Adds the situations of the seed once more. The agency harbour imports right now, lakeside is done,
-     * freshStart never had a job. One user works for each (importing, finished, fresh), and nobody for none.
-     */
+    /** Adds and signs in users whose agencies import right now, are done, never had a job; and one without. */
     async addTestData() {
       const importing = await addUser("importing");
-      const harbour = await addAgency(importing);
       const finished = await addUser("finished");
-      const lakeside = await addAgency(finished);
       const fresh = await addUser("fresh");
-      const freshStart = await addAgency(fresh);
       const nobody = await addUser("nobody");
-      await putIntoAgency(nobody.id, null);
-      const jobs = await Deno.readTextFile(`${SUPABASE}seed_jobs.sql`);
-      await sql(jobs.replaceAll(HARBOUR_IN_SEED, harbour).replaceAll(LAKESIDE_IN_SEED, lakeside));
-      return { harbour, lakeside, freshStart, importing, finished, fresh, nobody };
+      for (const { id, agency } of [importing, finished, fresh]) {
+        await call("make_agency", agency, `Test ${agency}`, id);
+        await call("put_into_agency", id, agency);
+      }
+      const seed = await Deno.readTextFile(`${SUPABASE}seed_jobs.sql`);
+      const jobs = seed.replaceAll(HARBOUR_IN_SEED, importing.agency);
+      await sql(jobs.replaceAll(LAKESIDE_IN_SEED, finished.agency));
+      return { importing, finished, fresh, nobody };
     },
   };
 }

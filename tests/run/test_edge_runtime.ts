@@ -1,19 +1,11 @@
-/**
- * `deno task test:edge-runtime`: proves the function in the shape in which
- * Supabase's platform runs it. Copies only its folder into an empty one, and
- * runs the tests that speak to the fake upstream against it, on the Deno that
- * the edge runtime is compatible with, without what that runtime removes.
- */
+/** `deno task test:edge-runtime`: the function's folder alone, as on Supabase's edge runtime. */
 
 import { join } from "node:path";
 import { cleanEnvironment, npx, pathOf } from "../../local/commands.ts";
 import { EDGE_RUNTIME_VARIABLE, type EdgeRuntimeFunction } from "../../local/function_process.ts";
 
-/** The Deno that Supabase's edge runtime is compatible with. */
 const EDGE_RUNTIME_DENO = "2.1.4";
-
 const FUNCTION = pathOf("../../supabase/functions/get-sync-status/", import.meta.url);
-const STAND_IN = pathOf("./edge_runtime.ts", import.meta.url);
 const TESTS = ["index", "handler", "upstream", "faults", "hostile", "silent_connection"];
 
 const folder = await Deno.makeTempDir();
@@ -21,11 +13,11 @@ try {
   for await (const { name } of Deno.readDir(FUNCTION)) {
     await Deno.copyFile(join(FUNCTION, name), join(folder, name));
   }
-  await Deno.copyFile(STAND_IN, join(folder, "edge_runtime.ts"));
+  await Deno.copyFile(pathOf("./edge_runtime.ts", import.meta.url), join(folder, "edge_runtime.ts"));
   await Deno.writeTextFile(join(folder, "main.ts"), 'import "./edge_runtime.ts";\nimport "./index.ts";\n');
-  const find = ["eval", "console.log(Deno.execPath())"];
   const edgeRuntime: EdgeRuntimeFunction = {
-    deno: (await npx(`deno@${EDGE_RUNTIME_DENO}`, find, { cwd: folder })).trim(),
+    deno: (await npx(`deno@${EDGE_RUNTIME_DENO}`, ["eval", "console.log(Deno.execPath())"], { cwd: folder }))
+      .trim(),
     config: join(folder, "deno.json"),
     entrypoint: join(folder, "main.ts"),
   };
@@ -34,9 +26,7 @@ try {
     args: ["test", "--quiet", "--allow-all", "--parallel", ...files],
     env: { ...cleanEnvironment(), [EDGE_RUNTIME_VARIABLE]: JSON.stringify(edgeRuntime) },
     clearEnv: true,
-    stdout: "inherit",
-    stderr: "inherit",
-  }).output();
+  }).spawn().status;
   Deno.exitCode = code;
 } finally {
   await Deno.remove(folder, { recursive: true });

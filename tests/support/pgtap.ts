@@ -1,5 +1,3 @@
-/** Runs pgTAP files on PGlite, as `supabase test db` does on the Docker stack. */
-
 import { PGlite } from "@electric-sql/pglite";
 import { pgtap } from "@electric-sql/pglite-pgtap";
 import { readdirSync } from "node:fs";
@@ -7,17 +5,9 @@ import { join } from "node:path";
 import { apply, type Script } from "../../local/platform.ts";
 
 /** An assertion of a file, and what failed it. */
-interface Assertion {
-  file: string;
-  name: string;
-  problem?: string;
-}
+type Assertion = { file: string; name: string; problem?: string };
 
-/**
- * Applies the migrations to an empty database, and runs every pgTAP file of a folder.
- *
- * @throws {Error} if a migration is refused
- */
+/** Applies migrations to an empty PGlite, and runs every pgTAP file of a folder, as `supabase test db` does. */
 export async function runPgTap(migrations: Script[], folder: string): Promise<Assertion[]> {
   const database = await PGlite.create({ extensions: { pgtap } });
   await apply(migrations, (sql) => database.exec(sql));
@@ -26,8 +16,8 @@ export async function runPgTap(migrations: Script[], folder: string): Promise<As
   for (const file of readdirSync(folder).filter((name) => name.endsWith(".sql")).sort()) {
     try {
       const results = await database.exec(readScript(folder, file), { rowMode: "array" });
-      const lines = results.flatMap(({ rows }) => rows as unknown as unknown[][]).flat().join("\n");
-      assertions.push(...readTap(lines).map((assertion) => ({ file, ...assertion })));
+      const lines = results.flatMap(({ rows }) => rows as unknown as string[][]).flat();
+      assertions.push(...readTap(file, lines.join("\n")));
     } catch (error) {
       await database.exec("rollback");
       assertions.push({ file, name: "runs to its end", problem: String(error) });
@@ -44,10 +34,13 @@ function readScript(folder: string, file: string): string {
 }
 
 /** Reads the Test Anything Protocol (https://testanything.org). */
-function readTap(lines: string): Omit<Assertion, "file">[] {
-  const assertions = [...lines.matchAll(/^(not )?ok \d+ - (.*)((?:\n#.*)*)/gm)]
-    .map(([all, not, name = ""]) => not ? { name, problem: all } : { name });
+function readTap(file: string, lines: string): Assertion[] {
+  const assertions: Assertion[] = [];
+  for (const [all, not, name = ""] of lines.matchAll(/^(not )?ok \d+ - (.*)((?:\n#.*)*)/gm)) {
+    assertions.push({ file, name, problem: not && all });
+  }
   // finish() says so if the number of assertions is not the one that was planned.
   const [unplanned] = /^# Looks like you planned.*/m.exec(lines) ?? [];
-  return unplanned ? [...assertions, { name: "keeps its plan", problem: unplanned }] : assertions;
+  if (unplanned) assertions.push({ file, name: "keeps its plan", problem: unplanned });
+  return assertions;
 }
