@@ -4,14 +4,19 @@ import assert from "node:assert/strict";
 import net from "node:net";
 import { HEALTHY, KEY, PATHS, TOKEN } from "../local/fake_upstream.ts";
 import { startFunction } from "../local/function_process.ts";
-import { loggedFor, poll, test } from "./support/helpers.ts";
+import { loggedFor, poll, test, until } from "./support/helpers.ts";
 import { CERTIFICATE_FILE, PRIVATE_KEY } from "./support/localhost.ts";
 
 const cert = await Deno.readTextFile(CERTIFICATE_FILE);
 const tls = { hostname: "127.0.0.1", port: 0, cert, key: PRIVATE_KEY, onListen: () => {} };
+/** How many requests have been answered with a head and no body, if that is asked for. */
+let heads: number | undefined;
 const upstream = Deno.serve(tls, ({ url }) => {
   const step = PATHS[new URL(url).pathname];
-  return step ? new Response(HEALTHY[step].body, HEALTHY[step]) : new Response(null, { status: 404 });
+  if (!step) return new Response(null, { status: 404 });
+  if (heads === undefined) return new Response(HEALTHY[step].body, HEALTHY[step]);
+  heads++;
+  return new Response(new ReadableStream(), HEALTHY[step]);
 });
 
 /** Passes bytes on. Of a connection in `open` that is told to be silent it reads nothing more, and closes nothing. */
@@ -40,16 +45,39 @@ Deno.test.afterAll(async () => {
   await upstream.shutdown();
 });
 
+/** Lets all connections go silent. Before that many are idle, if they are not shared. */
+async function silence(): Promise<void> {
+  const answers = await Promise.all(Array.from({ length: 10 }, () => poll(fn.url, TOKEN)));
+  assert(answers.every(({ status }) => status === 200));
+  for (const socket of open) socket.unpipe().pause();
+}
+
+async function isRightAgain(): Promise<void> {
+  for (let i = 0; i < 5; i++) assert.equal((await poll(fn.url, TOKEN)).status, 200);
+}
+
 test("GET answers one 500 if all connections go silent, and 200 on new ones after it, each time", async () => {
   for (let time = 0; time < 2; time++) {
-    // So that many connections are idle, if they are not shared.
-    const answers = await Promise.all(Array.from({ length: 10 }, () => poll(fn.url, TOKEN)));
-    assert(answers.every(({ status }) => status === 200));
-    for (const socket of open) socket.unpipe().pause();
-
+    await silence();
     const { status, headers } = await poll(fn.url, TOKEN);
     assert.equal(status, 500);
     assert.equal((await loggedFor(headers, fn.output)).reason, "no answer in time");
-    for (let i = 0; i < 5; i++) assert.equal((await poll(fn.url, TOKEN)).status, 200);
+    await isRightAgain();
   }
+});
+
+test("GET answers 200 after a caller has given up on a silent connection", async () => {
+  await silence();
+  await assert.rejects(poll(fn.url, TOKEN, { signal: AbortSignal.timeout(6_000) }));
+  await isRightAgain();
+});
+
+test("GET answers one 500 if a connection goes silent between head and body, and 200 after it", async () => {
+  heads = 0;
+  const late = poll(fn.url, TOKEN);
+  await until(() => heads === 3);
+  heads = undefined;
+  for (const socket of open) socket.unpipe().pause();
+  assert.equal((await late).status, 500);
+  await isRightAgain();
 });
