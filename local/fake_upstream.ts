@@ -7,8 +7,9 @@ import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
 import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 
-export const USER = "b0000000-0000-4000-8000-000000000001";
-export const AGENCY = "a0000000-0000-4000-8000-000000000001";
+/** PostgreSQL takes these UUIDs too, though they are of no version that RFC 9562 names. */
+export const USER = "b0000000-0000-0000-0000-000000000001";
+export const AGENCY = "a0000000-0000-0000-0000-000000000001";
 export const KEY = "sb_publishable_fake";
 
 /** A token with this subject and further claims, another one each time; the fake verifies no signature. */
@@ -35,7 +36,10 @@ export type Reply = { status: number; body: string; headers: Record<string, stri
 /** How one upstream request is answered: with a reply, or by what a reply cannot say. */
 export type Responder = Reply | ((response: ServerResponse, request: IncomingMessage) => void);
 
-/** Makes a reply of a status, a body as it stands and headers. */
+/** How upstream requests are answered, as far as it differs. */
+export type Changes = Partial<Record<Step, Responder>>;
+
+/** Makes a reply whose body is JSON, unless the headers say another type. */
 export function answer(status: number, body: string, headers: Record<string, string> = {}): Reply {
   return { status, body, headers: { "Content-Type": "application/json; charset=utf-8", ...headers } };
 }
@@ -61,13 +65,12 @@ export function postgrestError(status: number, code: string): Reply {
 }
 
 /** A job of the examples as PostgREST writes it: it has an agency, and offsets in hours and minutes. */
-const row = <Job>(job: Job): Job & { agency_id: string } => ({
-  agency_id: AGENCY,
-  ...JSON.parse(JSON.stringify(job).replaceAll('Z"', '+00:00"')),
-});
+function row<Job>(job: Job): Job & { agency_id: string } {
+  const written = JSON.stringify(job).replaceAll('Z"', '+00:00"');
+  return { agency_id: AGENCY, ...JSON.parse(written) };
+}
 
 const { progress_percent: _, ...activeJob } = ACTIVE.job;
-/** The rows of the examples. */
 export const ACTIVE_ROW = row(activeJob);
 export const RECENT_ROW = row(IDLE.recent_job);
 
@@ -99,30 +102,32 @@ export async function startFakeUpstream() {
   // A long token fits into a header here as it does at the platform's gateway.
   const server = createServer({ maxHeaderSize: 1 << 18 }, (request, response) => {
     const url = new URL(request.url ?? "/", fake.url);
+    const { method = "", headers } = request;
     const step = PATHS[url.pathname];
-    fake.requests.push({ step, method: request.method ?? "", url, headers: request.headers });
+    fake.requests.push({ step, method, url, headers });
     response.once("close", () => {
-      if (!response.writableFinished && step) fake.abandoned.push(step);
+      if (!response.writableFinished) fake.abandoned++;
     });
-    const own = fake.callers.get(request.headers.authorization?.replace("Bearer ", "") ?? "");
-    send(step ? own?.[step] ?? fake.respond[step] : answer(404, "{}"), response, request);
+    const token = headers.authorization?.replace("Bearer ", "") ?? "";
+    const responders: Record<Step, Responder> = { ...HEALTHY, ...fake.changes, ...fake.callers.get(token) };
+    send(step ? responders[step] : answer(404, "{}"), response, request);
   });
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 
   const fake = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** How each request is answered. */
-    respond: HEALTHY as Record<Step, Responder>,
-    /** How it is answered to one caller, by the token, if that differs. */
-    callers: new Map<string, Partial<Record<Step, Responder>>>(),
+    /** What differs from {@link HEALTHY}. */
+    changes: {} as Changes,
+    /** What differs for one caller, by the token. */
+    callers: new Map<string, Changes>(),
     /** Everything that was asked, in order of arrival. */
     requests: [] as Asked[],
-    /** Requests that the client gave up before they were answered. */
-    abandoned: [] as Step[],
+    /** How many requests the client gave up before they were answered. */
+    abandoned: 0,
     /** Back to healthy, with these changes and nothing recorded. */
-    reset(changes: Partial<Record<Step, Responder>> = {}) {
-      Object.assign(fake, { respond: { ...HEALTHY, ...changes }, requests: [], abandoned: [] });
+    reset(changes: Changes = {}) {
+      Object.assign(fake, { changes, requests: [], abandoned: 0 });
     },
     stop() {
       server.closeAllConnections();

@@ -9,8 +9,10 @@ export const DEMO_USERS = [
   { email: "nobody@example.com", sees: "403: the user belongs to no agency" },
 ];
 
+type Project = Pick<Stack, "url" | "sql">;
+
 /** Requests an import for the agency of the user whose Bearer token came; gives the HTTP status for the page. */
-async function requestImport(project: Pick<Stack, "url" | "sql">, authorization: string): Promise<number> {
+async function requestImport(project: Project, authorization: string): Promise<number> {
   const headers = { apikey: PUBLISHABLE_KEY, authorization };
   const user = await fetch(`${project.url}/auth/v1/user`, { headers });
   if (!user.ok) return 401;
@@ -26,13 +28,13 @@ async function requestImport(project: Pick<Stack, "url" | "sql">, authorization:
 }
 
 /**
- * Bundles the example page and serves it, with a stack that it talks to. The page has a port of its own, so that
- * its requests are cross-origin as they are in production. Its server is its back end too: it requests imports.
+ * Bundles and serves the example page, and its back end, which requests imports. It has a port of its own, so that
+ * its requests to the stack are cross-origin as in production.
  *
  * @param port the port on 127.0.0.1; 0 for a free one
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
-export async function startPage(project: Pick<Stack, "url" | "sql">, port = 0) {
+export async function startPage(project: Project, port = 0) {
   const html = await Deno.readTextFile(pathOf("../examples/page/index.html", import.meta.url));
   const entry = pathOf("../examples/page/page.ts", import.meta.url);
   const script = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entry]);

@@ -1,6 +1,6 @@
 import { App } from "@supabase/lite";
 import { pathOf } from "./commands.ts";
-import { type Database, databaseServer, startDatabase } from "./database.ts";
+import { type Database, startDatabase } from "./database.ts";
 import { type FunctionProcess, startFunction } from "./function_process.ts";
 
 const FUNCTION_FOLDER = pathOf("../supabase/functions/get-sync-status/", import.meta.url);
@@ -18,16 +18,13 @@ export const DEMO_PASSWORD = "sync-status-demo";
 export interface Stack {
   /** The address of the project, for example `http://127.0.0.1:54321`. */
   url: string;
-  /** The function's address behind it. */
   functionUrl: string;
   /** The address of its database, if that is on a server. */
   databaseUrl?: string;
-  /** How many polls it answers at once within the function's deadline, on a slow machine too. */
-  pollsInFlight: number;
   /** Runs one statement as the owner of the database, in turn with the requests. */
   sql<Row extends Record<string, unknown>>(query: string, parameters?: unknown[]): Promise<Row[]>;
-  /** Signs a user in at Auth and gives the access token. */
-  signIn(email: string, password?: string): Promise<string>;
+  /** Signs a demo user in and gives the access token. */
+  signIn(email: string): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -40,10 +37,8 @@ interface Options {
   port?: number;
   /** Whether to start the function anew when one of its files changes. */
   watch?: boolean;
-  /** Called with what is being done. */
-  say?: (what: string) => void;
-  /** Called with each line that the function writes. */
-  onFunctionLine?: (line: string) => void;
+  /** Called with what is being done, and with each line that the function writes. */
+  log?: (line: string) => void;
 }
 
 /**
@@ -54,7 +49,7 @@ interface Options {
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
 export async function startStack(options: Options = {}): Promise<Stack> {
-  const { database: makeDatabase = startDatabase, port = 0, say = () => {} } = options;
+  const { database: makeDatabase = startDatabase, entrypoint, port = 0, log = () => {} } = options;
   let database: Database | undefined;
   let rest: ((request: Request) => Promise<Response>) | undefined;
   let running: Promise<FunctionProcess> | undefined;
@@ -64,27 +59,23 @@ export async function startStack(options: Options = {}): Promise<Stack> {
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
     if (`${pathname}/`.startsWith(`${FUNCTION_PATH}/`)) return await forward(request, running);
-    if (/^\/(auth|rest)\/v1\//.test(pathname) && rest) {
-      return forAnyOrigin(request.method === "OPTIONS" ? answerPreflight(request) : await rest(request));
-    }
-    return Response.json({ message: "no such path" }, { status: 404 });
+    if (!rest || !/^\/(auth|rest)\/v1\//.test(pathname)) return new Response("no such path", { status: 404 });
+    if (request.method === "OPTIONS") return forAnyOrigin(answerPreflight(request));
+    return forAnyOrigin(await rest(request));
   });
   const url = `http://127.0.0.1:${server.addr.port}`;
-  const env = {
-    SUPABASE_URL: url,
-    SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }),
-  };
 
-  /** Ends the function. One that did not start has ended by itself. */
   async function stopFunction(): Promise<void> {
+    // One that did not start has ended by itself.
     const started = await running?.catch(() => undefined);
     await started?.stop();
   }
   /** Starts the function anew. Whoever asks meanwhile waits for the new one. */
   async function restart(): Promise<void> {
-    running = stopFunction().then(() =>
-      startFunction({ env, entrypoint: options.entrypoint, onLine: options.onFunctionLine })
-    );
+    const SUPABASE_PUBLISHABLE_KEYS = JSON.stringify({ default: PUBLISHABLE_KEY });
+    const env = { SUPABASE_URL: url, SUPABASE_PUBLISHABLE_KEYS };
+    const stopped = stopFunction();
+    running = stopped.then(() => startFunction({ env, entrypoint, onLine: log }));
     await running;
   }
   async function stop(): Promise<void> {
@@ -95,32 +86,29 @@ export async function startStack(options: Options = {}): Promise<Stack> {
   }
 
   try {
-    const where = databaseServer() ? "on the server that DATABASE_URL names" : "in WebAssembly";
-    say(`Starting PostgreSQL (${where}), with the migrations and the seed …`);
+    log("Starting PostgreSQL, Auth, REST and the function …");
     database = await makeDatabase();
     const { connection, inTurn, query } = database;
-
-    say("Starting Auth and REST …");
     const keys = { jwt_secret: JWT_SECRET, publishable_key: PUBLISHABLE_KEY, secret_key: SECRET_KEY };
     const app = new App({ connection, auth: { enabled: true, ...keys } });
-    rest = async (request) =>
-      refuseAlgorithm(request, await inTurn(() => app.fetch(request, { peerAddress: "127.0.0.1" })));
-
-    say("Starting the function …");
+    rest = async (request) => {
+      const response = await inTurn(() => app.fetch(request, { peerAddress: "127.0.0.1" }));
+      return refuseAlgorithm(request, response);
+    };
     await restart();
     if (options.watch) {
-      watcher = onChange(FUNCTION_FOLDER, async () => {
+      watcher = Deno.watchFs(FUNCTION_FOLDER);
+      void onChange(watcher, async () => {
         await restart();
-        say("The function has changed: started again.");
+        log("The function has changed: started again.");
       });
     }
     return {
       url,
       functionUrl: url + FUNCTION_PATH,
       databaseUrl: database.url,
-      pollsInFlight: database.pollsInFlight,
       sql: async (statement, parameters) => await query(statement, parameters) as never[],
-      signIn: (email, password = DEMO_PASSWORD) => signIn(url, email, password),
+      signIn: (email) => signIn(url, email),
       stop,
     };
   } catch (error) {
@@ -129,20 +117,16 @@ export async function startStack(options: Options = {}): Promise<Stack> {
   }
 }
 
-/** Reports when a file of a folder has changed, and for a moment no other has. */
-function onChange(folder: string, report: () => Promise<void>): Deno.FsWatcher {
-  const watcher = Deno.watchFs(folder);
+/** Reports when a file has changed, and for a moment no other has. */
+async function onChange(watcher: Deno.FsWatcher, report: () => Promise<void>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  void (async () => {
-    for await (const { kind } of watcher) {
-      if (kind === "access") continue;
-      clearTimeout(timer);
-      // A function that does not start has said why, and starts after the next change.
-      timer = setTimeout(() => report().catch(() => {}), 200);
-    }
+  for await (const { kind } of watcher) {
+    if (kind === "access") continue;
     clearTimeout(timer);
-  })();
-  return watcher;
+    // A function that does not start has said why, and starts after the next change.
+    timer = setTimeout(() => report().catch(() => {}), 200);
+  }
+  clearTimeout(timer);
 }
 
 /** Allows a browser what it asks for, as the platform's gateway does before Auth and REST. */
@@ -156,18 +140,18 @@ function answerPreflight(request: Request): Response {
   });
 }
 
-/** Refuses a token whose algorithm lite does not know, as Auth does: lite takes it for no token at all. */
-function refuseAlgorithm(request: Request, response: Response): Response {
-  if (new URL(request.url).pathname !== "/auth/v1/user" || response.status !== 401) return response;
-  const headers = { "X-Sb-Error-Code": "bad_jwt", "X-Supabase-Api-Version": "2024-01-01" };
-  return Response.json({ code: "bad_jwt", message: "invalid JWT" }, { status: 403, headers });
-}
-
 /** Lets every origin read a response, as that gateway does. */
 function forAnyOrigin(response: Response): Response {
   const readable = new Response(response.body, response);
   readable.headers.set("Access-Control-Allow-Origin", "*");
   return readable;
+}
+
+/** Refuses a token whose algorithm lite does not know, as Auth does: lite takes it for no token at all. */
+function refuseAlgorithm(request: Request, response: Response): Response {
+  if (new URL(request.url).pathname !== "/auth/v1/user" || response.status !== 401) return response;
+  const headers = { "X-Sb-Error-Code": "bad_jwt", "X-Supabase-Api-Version": "2024-01-01" };
+  return Response.json({ code: "bad_jwt", message: "invalid JWT" }, { status: 403, headers });
 }
 
 /** Hands a request on to the function as the platform's gateway does, once it has started. */
@@ -188,11 +172,11 @@ async function forward(request: Request, running: Promise<FunctionProcess> | und
   }
 }
 
-async function signIn(url: string, email: string, password: string): Promise<string> {
+async function signIn(url: string, email: string): Promise<string> {
   const response = await fetch(`${url}/auth/v1/token?grant_type=password`, {
     method: "POST",
     headers: { "apikey": PUBLISHABLE_KEY, "Content-Type": "application/json" },
-    body: JSON.stringify({ email, password }),
+    body: JSON.stringify({ email, password: DEMO_PASSWORD }),
   });
   const { access_token: token } = await response.json();
   if (typeof token !== "string") throw new Error(`${email} could not sign in: ${response.status}`);

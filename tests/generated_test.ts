@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import document from "../docs/openapi.json" with { type: "json" };
 import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
-import { answer, authError, rows, TOKEN } from "../local/fake_upstream.ts";
+import { answer, authError, type Changes, rows, TOKEN } from "../local/fake_upstream.ts";
 import { startFunctionOnFake } from "./support/function_on_fake.ts";
 import { poll, test } from "./support/helpers.ts";
 
@@ -25,13 +25,13 @@ test("openapi.json has the version of the newest release in CHANGELOG.md", async
 });
 
 test("openapi.json describes each answer to a GET and no other: its body, its headers, its examples", async () => {
-  const changes: Record<string, Parameters<typeof upstream.reset>[0]> = {
+  const changes: Record<string, Changes> = {
     200: {},
     401: { "auth.getUser": authError(403, "bad_jwt") },
     403: { users: rows({ agency_id: null }) },
     500: { users: answer(503, "") },
   };
-  const responses = document.paths["/get-sync-status"].get.responses;
+  const { responses } = document.paths["/get-sync-status"].get;
   assert.deepEqual(Object.keys(responses), Object.keys(changes));
   for (const [status, described] of Object.entries(responses)) {
     upstream.reset(changes[status]);

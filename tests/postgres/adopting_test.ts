@@ -69,7 +69,7 @@ for (const [users, { tables, edit }] of server ? Object.entries(FORMS) : []) {
     const folder = await Deno.makeTempDir({ prefix: "ein Projekt ü " });
     const { url, drop } = await createDatabase(server ?? "");
     const database = openDatabase(url);
-    await apply(await platform(), database.run);
+    await apply(await platform(), database.query);
     const list = () => readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
     const read = (path: string) => readFileSync(join(folder, path), "utf8");
     const lines = LINES.replace("../my-project", `"${folder}"`).replace("users=table", `users=${users}`);
@@ -131,5 +131,5 @@ for (const [users, { tables, edit }] of server ? Object.entries(FORMS) : []) {
       await drop();
       rmSync(folder, { recursive: true });
     }
-  }, 180_000);
+  });
 }

@@ -26,8 +26,6 @@ export async function startProject() {
     url: project.SUPABASE_URL,
     publishableKey: project.SUPABASE_PUBLISHABLE_KEY,
     functionUrl: project.SUPABASE_URL + FUNCTION_PATH,
-    // Its Auth limits requests, and other people may use it.
-    pollsInFlight: 10,
     secret: project.SUPABASE_JWT_SECRET,
     sql,
     stop: () => owner.end({ timeout: 5 }),
