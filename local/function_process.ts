@@ -31,6 +31,8 @@ interface Options {
   env: Record<string, string>;
   /** Another function than this project's. */
   entrypoint?: URL;
+  /** Whether Deno starts it anew, at another address, when one of its files changes. */
+  watch?: boolean;
   /** Called with each line that it writes. */
   onLine?: (line: string) => void;
 }
@@ -41,34 +43,36 @@ interface Options {
  *
  * @throws {Error} with the function's own words if it ends before it listens
  */
-export async function startFunction({ env, entrypoint, onLine }: Options): Promise<FunctionProcess> {
+export async function startFunction({ env, entrypoint, watch, onLine }: Options): Promise<FunctionProcess> {
   const { deno, args } = commandOf(entrypoint);
-  const child = spawn(deno, ["run", "--no-prompt", ...PERMISSIONS, ...args], {
+  const options = ["--no-prompt", ...PERMISSIONS, ...watch ? ["--watch"] : []];
+  const child = spawn(deno, ["run", ...options, ...args], {
     env: { ...cleanEnvironment(), ...env, DENO_SERVE_ADDRESS: "tcp:127.0.0.1:0", NO_COLOR: "1" },
   });
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
 
-  const output: string[] = [];
-  const url = await new Promise<string>((resolve, reject) => {
-    for (const input of [child.stdout, child.stderr]) {
-      createInterface({ input }).on("line", (line) => {
-        output.push(line);
-        const [, address] = /^Listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(line) ?? [];
-        if (address) resolve(address);
-        else onLine?.(line);
-      });
-    }
-    void ended.then(() => reject(new Error(output.join("\n"))));
-  });
-  return {
-    url,
+  const started: FunctionProcess = {
+    url: "",
     pid: child.pid ?? 0,
-    output,
+    output: [],
     async stop() {
       child.kill("SIGKILL");
       await ended;
     },
   };
+  await new Promise<void>((resolve, reject) => {
+    for (const input of [child.stdout, child.stderr]) {
+      createInterface({ input }).on("line", (line) => {
+        started.output.push(line);
+        const [, address] = /^Listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(line) ?? [];
+        if (!address) return onLine?.(line);
+        started.url = address;
+        resolve();
+      });
+    }
+    void ended.then(() => reject(new Error(started.output.join("\n"))));
+  });
+  return started;
 }
 
 /** Which Deno runs the function, and what follows its options. */

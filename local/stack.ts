@@ -1,9 +1,7 @@
 import { App } from "@supabase/lite";
-import { pathOf } from "./commands.ts";
 import { type Database, startDatabase } from "./database.ts";
 import { type FunctionProcess, startFunction } from "./function_process.ts";
 
-const FUNCTION_FOLDER = pathOf("../supabase/functions/get-sync-status/", import.meta.url);
 export const FUNCTION_PATH = "/functions/v1/get-sync-status";
 
 /** Keys and secret of the local stack: they open nothing but this process. */
@@ -49,11 +47,10 @@ interface Options {
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
 export async function startStack(options: Options = {}): Promise<Stack> {
-  const { database: makeDatabase = startDatabase, entrypoint, port = 0, log = () => {} } = options;
+  const { database: makeDatabase = startDatabase, entrypoint, port = 0, watch, log = () => {} } = options;
   let database: Database | undefined;
   let rest: ((request: Request) => Promise<Response>) | undefined;
-  let running: Promise<FunctionProcess> | undefined;
-  let watcher: Deno.FsWatcher | undefined;
+  let running: FunctionProcess | undefined;
 
   // Listen first: a taken port is the one thing that goes wrong, and it should show at once.
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
@@ -65,22 +62,8 @@ export async function startStack(options: Options = {}): Promise<Stack> {
   });
   const url = `http://127.0.0.1:${server.addr.port}`;
 
-  async function stopFunction(): Promise<void> {
-    // One that did not start has ended by itself.
-    const started = await running?.catch(() => undefined);
-    await started?.stop();
-  }
-  /** Starts the function anew. Whoever asks meanwhile waits for the new one. */
-  async function restart(): Promise<void> {
-    const SUPABASE_PUBLISHABLE_KEYS = JSON.stringify({ default: PUBLISHABLE_KEY });
-    const env = { SUPABASE_URL: url, SUPABASE_PUBLISHABLE_KEYS };
-    const stopped = stopFunction();
-    running = stopped.then(() => startFunction({ env, entrypoint, onLine: log }));
-    await running;
-  }
   async function stop(): Promise<void> {
-    watcher?.close();
-    await stopFunction();
+    await running?.stop();
     await server.shutdown();
     await database?.stop();
   }
@@ -95,14 +78,9 @@ export async function startStack(options: Options = {}): Promise<Stack> {
       const response = await inTurn(() => app.fetch(request, { peerAddress: "127.0.0.1" }));
       return refuseAlgorithm(request, response);
     };
-    await restart();
-    if (options.watch) {
-      watcher = Deno.watchFs(FUNCTION_FOLDER);
-      void onChange(watcher, async () => {
-        await restart();
-        log("The function has changed: started again.");
-      });
-    }
+    const SUPABASE_PUBLISHABLE_KEYS = JSON.stringify({ default: PUBLISHABLE_KEY });
+    const env = { SUPABASE_URL: url, SUPABASE_PUBLISHABLE_KEYS };
+    running = await startFunction({ env, entrypoint, watch, onLine: log });
     return {
       url,
       functionUrl: url + FUNCTION_PATH,
@@ -115,18 +93,6 @@ export async function startStack(options: Options = {}): Promise<Stack> {
     await stop();
     throw error;
   }
-}
-
-/** Reports when a file has changed, and for a moment no other has. */
-async function onChange(watcher: Deno.FsWatcher, report: () => Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  for await (const { kind } of watcher) {
-    if (kind === "access") continue;
-    clearTimeout(timer);
-    // A function that does not start has said why, and starts after the next change.
-    timer = setTimeout(() => report().catch(() => {}), 200);
-  }
-  clearTimeout(timer);
 }
 
 /** Allows a browser what it asks for, as the platform's gateway does before Auth and REST. */
@@ -154,19 +120,18 @@ function refuseAlgorithm(request: Request, response: Response): Response {
   return Response.json({ code: "bad_jwt", message: "invalid JWT" }, { status: 403, headers });
 }
 
-/** Hands a request on to the function as the platform's gateway does, once it has started. */
-async function forward(request: Request, running: Promise<FunctionProcess> | undefined): Promise<Response> {
+/** Hands a request on to the function as the platform's gateway does. */
+async function forward(request: Request, running: FunctionProcess | undefined): Promise<Response> {
   const { pathname, search } = new URL(request.url);
   const { headers, body, signal } = request;
   // fetch refuses TRACE, and sends `get` as GET: to the function both are as wrong as PATCH.
   const method = /^(?!TRACE$)[A-Z]+$/.test(request.method) ? request.method : "PATCH";
   try {
-    const started = await running;
-    if (!started) throw new Error("not yet");
-    const address = started.url + pathname + search;
+    if (!running) throw new Error("not yet");
+    const address = running.url + pathname + search;
     return await fetch(address, { method, headers, body, redirect: "manual", signal });
   } catch {
-    // It did not start, or it has ended.
+    // It starts, or it has ended.
     const message = "The function did not answer. The terminal of `task dev` says why.";
     return forAnyOrigin(Response.json({ message }, { status: 503 }));
   }

@@ -1,6 +1,7 @@
 /** handler.ts: what reaches the upstream, and what happens when a client goes away. */
 
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { handle } from "../supabase/functions/get-sync-status/handler.ts";
 import { connect } from "../supabase/functions/get-sync-status/upstream.ts";
 import {
@@ -38,6 +39,35 @@ test("GET reads a token of 40,000 characters, a sub in upper case, and a payload
   assert.match(token, /^.{40000}/);
   assert.match(token.split(".")[1] ?? "", /-.*_|_.*-/);
   assert.equal((await poll(fn.url, token)).status, 200);
+});
+
+const NO_UUID = [null, 1, "x", [], {}, { sub: null }, { sub: 1 }, { sub: [USER] }, { sub: `${USER}0` }];
+const withPayload = (payload: unknown) =>
+  `Bearer e30.${Buffer.from(JSON.stringify(payload)).toString("base64url")}.c2ln`;
+
+/** What is no Bearer token, no JWT, or a JWT without a UUID as sub. */
+const REFUSED = [
+  "",
+  "Bearer",
+  TOKEN,
+  `Basic ${TOKEN}`,
+  `Bearer ${TOKEN}.x`,
+  `Bearer ${TOKEN}=`,
+  `Bearer ${TOKEN}é`,
+  `Bearer ${TOKEN} x`,
+  `x Bearer ${TOKEN}`,
+  "Bearer e30.e30",
+  "Bearer e30.x.c2ln",
+  ...NO_UUID.map(withPayload),
+];
+
+test("GET answers 401 to any header that holds no JWT with a UUID as sub, and sends nothing", async () => {
+  upstream.reset();
+  for (const authorization of REFUSED) {
+    const { status } = await poll(fn.url, undefined, { headers: { authorization } });
+    assert.equal(status, 401, authorization);
+  }
+  assert.deepEqual(upstream.requests, []);
 });
 
 test("GET reads nothing of the path, the query string and other headers", async () => {

@@ -172,6 +172,21 @@ for (const [auth, user, activeJob, due] of CASES) {
   });
 }
 
+/** What fits no column of a job; JSON leaves undefined out. */
+const BROKEN = [true, {}, [], -1, 0.5, 1e300, "", "x", "infinity", "0044-03-15 00:00:00+00 BC", undefined];
+
+test("GET answers 500 if any field of a job breaks the contract", async () => {
+  const jobs = { get_active_sync_job: ACTIVE_ROW, historical_sync_jobs: RECENT_ROW };
+  for (const [step, row] of Object.entries(jobs)) {
+    for (const column of Object.keys(row)) {
+      for (const value of BROKEN) {
+        upstream.reset({ get_active_sync_job: rows(), [step]: rows({ ...row, [column]: value }) });
+        assert.equal((await ask()).status, 500, `${step}, ${column}: ${value}`);
+      }
+    }
+  }
+});
+
 test("GET answers 500 if the most recent job is another agency's", async () => {
   const foreign = rows({ ...RECENT_ROW, agency_id: ELSEWHERE });
   upstream.reset({ get_active_sync_job: rows(), historical_sync_jobs: foreign });

@@ -14,7 +14,7 @@ const EDGE_RUNTIME_DENO = "2.1.4";
 
 const FUNCTION = pathOf("../../supabase/functions/get-sync-status/", import.meta.url);
 const STAND_IN = pathOf("./edge_runtime.ts", import.meta.url);
-const TESTS = ["index", "handler", "upstream", "faults", "hostile", "silent_connection"];
+const TESTS = ["index", "handler", "upstream", "faults", "silent_connection"];
 
 const folder = await Deno.makeTempDir();
 try {
