@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-/** The version of the Supabase CLI that everything here was tried with. */
 export const SUPABASE_CLI = "supabase@3.1.0";
 
 /** The signals by which people and systems end a process. */
@@ -12,7 +11,7 @@ export const END_SIGNALS: Deno.Signal[] = Deno.build.os === "windows"
 /** The oldest major version of Node.js that the tasks run on, as README and CI name it. */
 export const OLDEST_NODE = 20;
 
-/** The caller's environment without the variables of a Supabase project, of libpq and of Deno's server. */
+/** The caller's environment without what would lead to another project, database or port. */
 export function cleanEnvironment(): Record<string, string> {
   const foreign = /^(SUPABASE_|PG|DENO_SERVE_ADDRESS$)/;
   return Object.fromEntries(Object.entries(Deno.env.toObject()).filter(([name]) => !foreign.test(name)));

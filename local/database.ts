@@ -9,7 +9,7 @@ export interface Database {
   url?: string;
   /** What @supabase/lite works on. */
   connection: PgliteConnection | PostgresConnection;
-  /** Runs a task that uses the connection; on PGlite, which has one session, after all earlier ones. */
+  /** Runs a task on the connection; on PGlite, which has one session, after all earlier ones. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
   /** Runs SQL as the owner, in turn. */
   query(statement: string, parameters?: unknown[]): Promise<unknown[]>;
@@ -63,7 +63,7 @@ export function startDatabase(): Promise<Database> {
   return server ? onServer(server) : embedded();
 }
 
-/** Tells lite that it has granted the API roles everything, which a project does not: the migrations decide. */
+/** Keeps lite from granting the API roles everything: the migrations decide. */
 function withOwnGrants<Connection extends object>(connection: Connection): Connection {
   return Object.assign(connection, { rlsState: "active" });
 }
@@ -110,7 +110,7 @@ async function embedded(): Promise<Database> {
   };
 }
 
-/** Lets one task at a time run: in one session, the transactions of two requests would interleave. */
+/** Lets one task at a time run: in one session, transactions would interleave. */
 function queue(): Database["inTurn"] {
   let last: Promise<unknown> = Promise.resolve();
   return (task) => {

@@ -12,14 +12,13 @@ export const USER = "b0000000-0000-0000-0000-000000000001";
 export const AGENCY = "a0000000-0000-0000-0000-000000000001";
 export const KEY = "sb_publishable_fake";
 
-/** A token with this subject and further claims, another one each time; the fake verifies no signature. */
+/** A token with this subject and further claims, another one each time. */
 export function tokenOf(sub: string, claims: Record<string, unknown> = {}): Promise<string> {
   return new SignJWT({ sub, role: "authenticated", session_id: crypto.randomUUID(), ...claims })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
     .sign(new TextEncoder().encode("the fake upstream does not look"));
 }
 
-/** A token of {@link USER}. */
 export const TOKEN = await tokenOf(USER);
 
 /** Which upstream request a path belongs to. */
@@ -30,21 +29,18 @@ export const PATHS: Record<string, Step> = {
   "/rest/v1/historical_sync_jobs": "historical_sync_jobs",
 };
 
-/** A whole answer. */
 export type Reply = { status: number; body: string; headers: Record<string, string> };
 
 /** How one upstream request is answered: with a reply, or by what a reply cannot say. */
 export type Responder = Reply | ((response: ServerResponse, request: IncomingMessage) => void);
 
-/** How upstream requests are answered, as far as it differs. */
+/** What differs from {@link HEALTHY}. */
 export type Changes = Partial<Record<Step, Responder>>;
 
-/** Makes a reply whose body is JSON, unless the headers say another type. */
 export function answer(status: number, body: string, headers: Record<string, string> = {}): Reply {
   return { status, body, headers: { "Content-Type": "application/json; charset=utf-8", ...headers } };
 }
 
-/** Sends what a responder says. */
 export function send(responder: Responder, response: ServerResponse, request: IncomingMessage): void {
   if (typeof responder === "function") return responder(response, request);
   response.writeHead(responder.status, responder.headers).end(responder.body);
@@ -64,7 +60,7 @@ export function postgrestError(status: number, code: string): Reply {
   return answer(status, JSON.stringify(error));
 }
 
-/** A job of the examples as PostgREST writes it: it has an agency, and offsets in hours and minutes. */
+/** A job of the examples as PostgREST writes it. */
 function row<Job>(job: Job): Job & { agency_id: string } {
   const written = JSON.stringify(job).replaceAll('Z"', '+00:00"');
   return { agency_id: AGENCY, ...JSON.parse(written) };
@@ -80,7 +76,7 @@ export function rows(...values: unknown[]): Reply {
   return answer(200, JSON.stringify(values), { "Content-Range": range });
 }
 
-/** A user as Auth writes one; other fields than these are not read. */
+/** A user as Auth writes one. */
 export function authUser(id: string, fields: Record<string, unknown> = {}): Reply {
   const user = { id, aud: "authenticated", role: "authenticated", email: "importing@example.com", ...fields };
   return answer(200, JSON.stringify(user), { "X-Supabase-Api-Version": "2024-01-01" });
@@ -94,7 +90,7 @@ export const HEALTHY: Record<Step, Reply> = {
   "historical_sync_jobs": rows(RECENT_ROW),
 };
 
-/** A request that came; its step is undefined if the function asks nothing at that path. */
+/** A request that came; undefined is no step of the function. */
 type Asked = { step: Step | undefined; method: string; url: URL; headers: IncomingMessage["headers"] };
 
 /** Starts the fake on a free port of 127.0.0.1. */
@@ -117,9 +113,8 @@ export async function startFakeUpstream() {
 
   const fake = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** What differs from {@link HEALTHY}. */
     changes: {} as Changes,
-    /** What differs for one caller, by the token. */
+    /** The changes for one caller, by the token. */
     callers: new Map<string, Changes>(),
     /** Everything that was asked, in order of arrival. */
     requests: [] as Asked[],

@@ -5,7 +5,7 @@ import { cleanEnvironment, pathOf } from "./commands.ts";
 
 const GET_SYNC_STATUS = new URL("../supabase/functions/get-sync-status/index.ts", import.meta.url);
 
-/** All that the function needs: its upstream's network, and these variables of its environment. */
+/** All that the function needs. */
 const PERMISSIONS = [
   "--allow-net=127.0.0.1",
   "--allow-env=SUPABASE_URL,SUPABASE_PUBLISHABLE_KEYS,SUPABASE_PUBLISHABLE_KEY,SUPABASE_ANON_KEY",
@@ -16,7 +16,6 @@ export const EDGE_RUNTIME_VARIABLE = "TEST_EDGE_RUNTIME";
 const edgeRuntimeFunction = z.object({ deno: z.string(), config: z.string(), entrypoint: z.string() });
 export type EdgeRuntimeFunction = z.infer<typeof edgeRuntimeFunction>;
 
-/** A running function. */
 export interface FunctionProcess {
   url: string;
   pid: number;
@@ -38,8 +37,7 @@ interface Options {
 }
 
 /**
- * Starts the function on a free port of 127.0.0.1 and waits until it listens.
- * It ends with this process, however that ends.
+ * Starts the function on a free port of 127.0.0.1; it ends with this process, however that ends.
  *
  * @throws {Error} with the function's own words if it ends before it listens
  */
@@ -75,7 +73,6 @@ export async function startFunction({ env, entrypoint, watch, onLine }: Options)
   return started;
 }
 
-/** Which Deno runs the function, and what follows its options. */
 function commandOf(entrypoint: URL | undefined): { deno: string; args: string[] } {
   const edgeRuntime = Deno.env.get(EDGE_RUNTIME_VARIABLE);
   if (edgeRuntime && !entrypoint) {

@@ -1,7 +1,7 @@
 import { deno, pathOf } from "./commands.ts";
 import { DEMO_PASSWORD, PUBLISHABLE_KEY, type Stack } from "./stack.ts";
 
-/** The demo users of seed.sql, and what the endpoint answers each. */
+/** The demo users of seed.sql. */
 export const DEMO_USERS = [
   { email: "importing@example.com", sees: "an active job with its progress" },
   { email: "finished@example.com", sees: "the most recent finished job" },
@@ -11,7 +11,7 @@ export const DEMO_USERS = [
 
 type Project = Pick<Stack, "url" | "sql">;
 
-/** Requests an import for the agency of the user whose Bearer token came; gives the HTTP status for the page. */
+/** Requests an import for the agency of the user whose Bearer token came; gives an HTTP status. */
 async function requestImport(project: Project, authorization: string): Promise<number> {
   const headers = { apikey: PUBLISHABLE_KEY, authorization };
   const user = await fetch(`${project.url}/auth/v1/user`, { headers });
@@ -28,10 +28,9 @@ async function requestImport(project: Project, authorization: string): Promise<n
 }
 
 /**
- * Bundles and serves the example page, and its back end, which requests imports. It has a port of its own, so that
- * its requests to the stack are cross-origin as in production.
+ * Serves the example page and its back end, which requests imports, on a port of its own:
+ * so its requests to the stack are cross-origin, as in production.
  *
- * @param port the port on 127.0.0.1; 0 for a free one
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
 export async function startPage(project: Project, port = 0) {

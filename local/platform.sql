@@ -20,16 +20,13 @@ alter default privileges in schema public grant all on tables    to anon, authen
 alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
 alter default privileges in schema public grant all on sequences to anon, authenticated, service_role;
 
--- The claims of the caller's token, as PostgREST sets them; the first form is the older one.
+-- The claims of the caller's token, as PostgREST sets them.
 create or replace function auth.uid()
 returns uuid
 language sql
 stable
 as $$
-  select coalesce(
-    nullif(current_setting('request.jwt.claim.sub', true), ''),
-    nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
-  )::uuid;
+  select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid;
 $$;
 
 -- Auth looks users up by instance_id; the embedded Auth server does without.

@@ -1,10 +1,11 @@
 import { App } from "@supabase/lite";
+import { createClient } from "@supabase/supabase-js";
 import { type Database, startDatabase } from "./database.ts";
 import { type FunctionProcess, startFunction } from "./function_process.ts";
 
 export const FUNCTION_PATH = "/functions/v1/get-sync-status";
 
-/** Keys and secret of the local stack: they open nothing but this process. */
+/** These open nothing but this process. */
 export const PUBLISHABLE_KEY = "sb_publishable_local";
 export const SECRET_KEY = "sb_secret_local";
 export const JWT_SECRET = "local-stack-jwt-secret-with-at-least-32-characters";
@@ -12,9 +13,8 @@ export const JWT_SECRET = "local-stack-jwt-secret-with-at-least-32-characters";
 /** The password of every demo user in seed.sql. */
 export const DEMO_PASSWORD = "sync-status-demo";
 
-/** A running stack. */
 export interface Stack {
-  /** The address of the project, for example `http://127.0.0.1:54321`. */
+  /** For example `http://127.0.0.1:54321`. */
   url: string;
   functionUrl: string;
   /** The address of its database, if that is on a server. */
@@ -27,7 +27,7 @@ export interface Stack {
 }
 
 interface Options {
-  /** Makes another database than {@link startDatabase}. */
+  /** In the place of {@link startDatabase}. */
   database?: () => Promise<Database>;
   /** Another function than this project's. */
   entrypoint?: URL;
@@ -52,7 +52,7 @@ export async function startStack(options: Options = {}): Promise<Stack> {
   let rest: ((request: Request) => Promise<Response>) | undefined;
   let running: FunctionProcess | undefined;
 
-  // Listen first: a taken port is the one thing that goes wrong, and it should show at once.
+  // First: a taken port should show at once.
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
     if (`${pathname}/`.startsWith(`${FUNCTION_PATH}/`)) return await forward(request, running);
@@ -138,12 +138,9 @@ async function forward(request: Request, running: FunctionProcess | undefined): 
 }
 
 async function signIn(url: string, email: string): Promise<string> {
-  const response = await fetch(`${url}/auth/v1/token?grant_type=password`, {
-    method: "POST",
-    headers: { "apikey": PUBLISHABLE_KEY, "Content-Type": "application/json" },
-    body: JSON.stringify({ email, password: DEMO_PASSWORD }),
-  });
-  const { access_token: token } = await response.json();
-  if (typeof token !== "string") throw new Error(`${email} could not sign in: ${response.status}`);
-  return token;
+  const options = { persistSession: false, autoRefreshToken: false };
+  const { auth } = createClient(url, PUBLISHABLE_KEY, { auth: options });
+  const { data, error } = await auth.signInWithPassword({ email, password: DEMO_PASSWORD });
+  if (error) throw error;
+  return data.session.access_token;
 }

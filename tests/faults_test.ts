@@ -11,7 +11,7 @@ import { type Answer, loggedFor, poll, test } from "./support/helpers.ts";
 
 const { upstream, fn } = await startFunctionOnFake();
 
-/** Polls as a caller of its own, whose request of one step meets the fault; then once more, without it. */
+/** Polls as a caller of its own, with the fault at one step, then without it. */
 async function meet(step: Step, fault: Fault): Promise<void> {
   // The fallback query runs only if no job is active.
   const isFallback = step === "historical_sync_jobs";
@@ -34,7 +34,7 @@ async function meet(step: Step, fault: Fault): Promise<void> {
   assert.deepEqual((await poll(fn.url, token)).body, right);
 }
 
-/** Asserts what is logged, and nothing else: no token, no key, no row, no message of an upstream. */
+/** Nothing else is logged: no token, no key, no row, no message of an upstream. */
 async function isLogged(answer: Answer, step: Step, { name, reason }: Fault): Promise<void> {
   const line = await loggedFor(answer.headers, fn.output);
   const { request_id: _, duration_ms, upstream_status, upstream_code, ...rest } = line;
@@ -43,16 +43,16 @@ async function isLogged(answer: Answer, step: Step, { name, reason }: Fault): Pr
   assert.match(`${duration_ms} ${upstream_code}`, /^\d+ \w+$/);
 }
 
-test(`GET answers right in the fault matrix of ${STEPS.length} upstream requests and ${FAULTS.length} faults`, async (t) => {
+test(`GET answers right to each of ${FAULTS.length} faults of ${STEPS.length} upstream requests`, async (t) => {
   const late: Promise<boolean>[] = [];
   for (const step of STEPS) {
     for (const fault of FAULTS) {
       const passed = t.step({
-        name: `${step}: ${fault.name} gives ${fault.expected}, and the next poll without it 200`,
+        name: `${step}: ${fault.name} gives ${fault.expected}, and the next poll 200`,
         sanitizeExit: false,
         fn: () => meet(step, fault),
       });
-      // Those that end by the deadline wait together, the others come one after the other.
+      // Those that end by the deadline wait together.
       if (fault.reason === "no answer in time") late.push(passed);
       else assert(await passed);
     }

@@ -1,4 +1,4 @@
-/** index.ts: it reads the environment, or logs one sentence and does not start. */
+/** How the environment is read. */
 
 import assert from "node:assert/strict";
 import { startFakeUpstream, TOKEN } from "../local/fake_upstream.ts";
@@ -36,7 +36,6 @@ for (const [what, keys, used] of KEYS) {
 
 const anon = { SUPABASE_ANON_KEY: "anon" };
 
-/** What is set, and what of it the one sentence names. */
 const REFUSALS: [env: Record<string, string>, due: string][] = [
   [{ SUPABASE_URL: "", ...anon }, "SUPABASE_URL is not set"],
   [{ SUPABASE_URL: `${SUPABASE_URL}//`, ...anon }, "SUPABASE_URL is not an http(s) address"],

@@ -1,4 +1,4 @@
-/** fetch_upstream.ts over TLS, where Deno's fetch and the upstream agree on HTTP/2, as on hosted projects. */
+/** Over TLS, Deno's fetch and the upstream agree on HTTP/2, as on hosted projects. */
 
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
@@ -31,7 +31,7 @@ const upstream = Deno.serve(tls, ({ url }) => {
   return step ? new Response(HEALTHY[step].body, HEALTHY[step]) : new Response(null, { status: 404 });
 });
 
-/** Passes bytes on. Of a connection in `open` that is told to be silent it reads nothing more, and closes nothing. */
+/** Passes bytes on, until a connection is told to be silent: then it reads nothing more, and closes nothing. */
 const open = new Set<net.Socket>();
 const proxy = net.createServer((client) => {
   const server = net.connect(upstream.addr.port, "127.0.0.1");

@@ -26,7 +26,7 @@ test("the gateway hands every method and every path below its own to the functio
   }
 });
 
-/** Starts Deno, waits for a line, ends it by a signal; then nothing answers at the addresses that it printed. */
+/** Starts Deno, ends it by a signal after a line; then nothing answers at the addresses that it printed. */
 async function endsAll(signal: NodeJS.Signals, args: string[], last: RegExp): Promise<void> {
   const env = { ...Deno.env.toObject(), PORT: "0", PAGE_PORT: "0", NO_COLOR: "1" };
   const child = spawn(Deno.execPath(), args, { cwd: pathOf("..", import.meta.url), env });

@@ -12,11 +12,10 @@ import {
 
 export const STEPS = ["auth.getUser", "users", "get_active_sync_job", "historical_sync_jobs"] as const;
 
-/** What can go wrong with an upstream request: how it looks at each step, and what the function makes of it. */
+/** What can go wrong with an upstream request. */
 export interface Fault {
   name: string;
   at(step: Step): Responder;
-  /** 200 if the answer is right in spite of it. */
   expected: 200 | 500;
   /** What the log says of a 500. */
   reason?: Reason;
@@ -34,7 +33,7 @@ const right = (step: Step): Record<string, unknown>[] => [JSON.parse(HEALTHY[ste
 const reply = (step: Step, values: unknown[]): Reply =>
   step === "auth.getUser" && values.length === 1 ? answer(200, JSON.stringify(values[0])) : rows(...values);
 
-/** Writes a body in parts, 50 a second, until there is none left or the client is gone. */
+/** Writes a body in parts, 50 a second. */
 function drip(response: ServerResponse, parts: string[]): void {
   const timer = setInterval(() => {
     const part = parts.shift();
