@@ -18,9 +18,9 @@ export interface Database {
 }
 
 /**
- * The PostgreSQL server that DATABASE_URL names, a throw-away one; undefined if it names none.
+ * The PostgreSQL server that DATABASE_URL names; undefined if it names none.
  *
- * @throws {Error} with one sentence if it names something else
+ * @throws {Error} if it names something else
  */
 export function databaseServer(): string | undefined {
   const server = Deno.env.get("DATABASE_URL");
@@ -32,7 +32,7 @@ export function databaseServer(): string | undefined {
 }
 
 /**
- * Makes an empty database on a server, which is named by its address for a superuser.
+ * Makes an empty database on a server, as a superuser.
  *
  * @throws {Error} with one sentence if the server can't be used
  */
@@ -43,8 +43,7 @@ export async function createDatabase(server: string): Promise<{ url: string; dro
     await admin.unsafe(`create database ${name}`);
   } catch (error) {
     await admin.end();
-    const reason = error instanceof Error ? error.message || error.name : error;
-    throw new Error(`The PostgreSQL server that DATABASE_URL names can't be used: ${reason}.`);
+    throw new Error(`The PostgreSQL server that DATABASE_URL names can't be used: ${error}.`);
   }
   const url = new URL(server);
   url.pathname = name;
@@ -57,7 +56,7 @@ export async function createDatabase(server: string): Promise<{ url: string; dro
   };
 }
 
-/** Makes a database, on the server that DATABASE_URL names or else embedded. */
+/** Makes one on the server that DATABASE_URL names, or else an embedded one. */
 export function startDatabase(): Promise<Database> {
   const server = databaseServer();
   return server ? onServer(server) : embedded();
@@ -81,7 +80,7 @@ async function onServer(server: string): Promise<Database> {
   };
 }
 
-/** Opens a database that is there already, as its owner. */
+/** Opens one that is there already, as its owner. */
 export function openDatabase(url: string): Database {
   const owner = postgres(url, { max: 1, onnotice: () => {} });
   const connection = createPostgresConnection({ url, postgresOptions: { onnotice: () => {} } });

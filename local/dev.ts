@@ -24,7 +24,6 @@ async function start(): Promise<void> {
   console.log("Bundling the example page …\n");
   const page = await startPage(stack, pagePort);
   started.push(page);
-  if (!still) started.push(startDemoWorker(stack));
 
   for (const { email, sees } of DEMO_USERS) {
     const token = await stack.signIn(email);
@@ -39,8 +38,11 @@ Supabase     ${stack.url}  (Auth at /auth/v1, REST at /rest/v1)
 Publishable  ${PUBLISHABLE_KEY}
 Secret       ${SECRET_KEY}  (for a worker of your own: docs/jobs.md)
 `);
-  if (!still) console.log("A demo worker moves the active jobs; --still starts none.");
-  console.log("A change to the function's files is picked up. Ctrl-C ends everything.");
+  if (!still) {
+    started.push(startDemoWorker(stack));
+    console.log("A demo worker moves the active jobs; --still starts none.");
+  }
+  console.log("Changes to the function are picked up. Ctrl-C ends everything.");
 }
 
 for (const signal of END_SIGNALS) Deno.addSignalListener(signal, () => stop(0));

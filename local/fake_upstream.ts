@@ -1,4 +1,4 @@
-/** Auth and PostgREST in their exact bytes, for what the local stack cannot do: faults, PostgREST's timestamps. */
+/** Auth and PostgREST in their exact bytes, and their faults. */
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -82,7 +82,7 @@ export function authUser(id: string, fields: Record<string, unknown> = {}): Repl
   return answer(200, JSON.stringify(user), { "X-Supabase-Api-Version": "2024-01-01" });
 }
 
-/** How each upstream request is answered when nothing is wrong and a job is active. */
+/** The answers if nothing is wrong and a job is active. */
 export const HEALTHY: Record<Step, Reply> = {
   "auth.getUser": authUser(USER),
   "users": rows({ agency_id: AGENCY }),
@@ -90,10 +90,8 @@ export const HEALTHY: Record<Step, Reply> = {
   "historical_sync_jobs": rows(RECENT_ROW),
 };
 
-/** A request that came; undefined is no step of the function. */
 type Asked = { step: Step | undefined; method: string; url: URL; headers: IncomingMessage["headers"] };
 
-/** Starts the fake on a free port of 127.0.0.1. */
 export async function startFakeUpstream() {
   // A long token fits into a header here as it does at the platform's gateway.
   const server = createServer({ maxHeaderSize: 1 << 18 }, (request, response) => {
@@ -116,7 +114,7 @@ export async function startFakeUpstream() {
     changes: {} as Changes,
     /** The changes for one caller, by the token. */
     callers: new Map<string, Changes>(),
-    /** Everything that was asked, in order of arrival. */
+    /** In order of arrival. */
     requests: [] as Asked[],
     /** How many requests the client gave up before they were answered. */
     abandoned: 0,

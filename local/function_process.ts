@@ -25,12 +25,12 @@ export interface FunctionProcess {
   stop(): Promise<void>;
 }
 
-interface Options {
+export interface FunctionOptions {
   /** Its environment, beside the {@link cleanEnvironment}. */
   env: Record<string, string>;
   /** Another function than this project's. */
   entrypoint?: URL;
-  /** Whether Deno starts it anew, at another address, when one of its files changes. */
+  /** Whether Deno starts it anew, at another address, when a file changes; one that failed waits for that. */
   watch?: boolean;
   /** Called with each line that it writes. */
   onLine?: (line: string) => void;
@@ -41,11 +41,11 @@ interface Options {
  *
  * @throws {Error} with the function's own words if it ends before it listens
  */
-export async function startFunction({ env, entrypoint, watch, onLine }: Options): Promise<FunctionProcess> {
-  const { deno, args } = commandOf(entrypoint);
-  const options = ["--no-prompt", ...PERMISSIONS, ...watch ? ["--watch"] : []];
-  const child = spawn(deno, ["run", ...options, ...args], {
-    env: { ...cleanEnvironment(), ...env, DENO_SERVE_ADDRESS: "tcp:127.0.0.1:0", NO_COLOR: "1" },
+export async function startFunction(options: FunctionOptions): Promise<FunctionProcess> {
+  const { deno, args } = commandOf(options.entrypoint);
+  if (options.watch) args.unshift("--watch");
+  const child = spawn(deno, ["run", "--no-prompt", ...PERMISSIONS, ...args], {
+    env: { ...cleanEnvironment(), ...options.env, DENO_SERVE_ADDRESS: "tcp:127.0.0.1:0", NO_COLOR: "1" },
   });
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
 
@@ -63,7 +63,7 @@ export async function startFunction({ env, entrypoint, watch, onLine }: Options)
       createInterface({ input }).on("line", (line) => {
         started.output.push(line);
         const [, address] = /^Listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(line) ?? [];
-        if (!address) return onLine?.(line);
+        if (!address) return options.onLine?.(line);
         started.url = address;
         resolve();
       });

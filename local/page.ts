@@ -35,16 +35,16 @@ async function requestImport(project: Project, authorization: string): Promise<n
  */
 export async function startPage(project: Project, port = 0) {
   const html = await Deno.readTextFile(pathOf("../examples/page/index.html", import.meta.url));
+  const page = new Blob([html], { type: "text/html" });
   const entry = pathOf("../examples/page/page.ts", import.meta.url);
-  const script = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entry]);
+  const bundle = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entry]);
+  const script = new Blob([bundle], { type: "text/javascript" });
   const users = DEMO_USERS.map(({ email }) => email);
   const config = { url: project.url, publishableKey: PUBLISHABLE_KEY, password: DEMO_PASSWORD, users };
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
-    if (pathname === "/") return new Response(html, { headers: { "Content-Type": "text/html" } });
-    if (pathname === "/page.js") {
-      return new Response(script, { headers: { "Content-Type": "text/javascript" } });
-    }
+    if (pathname === "/") return new Response(page);
+    if (pathname === "/page.js") return new Response(script);
     if (pathname === "/config.json") return Response.json(config);
     if (pathname !== "/imports") return new Response("no such path", { status: 404 });
     const status = await requestImport(project, request.headers.get("Authorization") ?? "");

@@ -1,7 +1,7 @@
 import { App } from "@supabase/lite";
 import { createClient } from "@supabase/supabase-js";
 import { type Database, startDatabase } from "./database.ts";
-import { type FunctionProcess, startFunction } from "./function_process.ts";
+import { type FunctionOptions, type FunctionProcess, startFunction } from "./function_process.ts";
 
 export const FUNCTION_PATH = "/functions/v1/get-sync-status";
 
@@ -19,30 +19,25 @@ export interface Stack {
   functionUrl: string;
   /** The address of its database, if that is on a server. */
   databaseUrl?: string;
-  /** Runs one statement as the owner of the database, in turn with the requests. */
+  /** Runs one statement as the owner, in turn with the requests. */
   sql<Row extends Record<string, unknown>>(query: string, parameters?: unknown[]): Promise<Row[]>;
   /** Signs a demo user in and gives the access token. */
   signIn(email: string): Promise<string>;
   stop(): Promise<void>;
 }
 
-interface Options {
+interface Options extends Pick<FunctionOptions, "entrypoint" | "watch"> {
   /** In the place of {@link startDatabase}. */
   database?: () => Promise<Database>;
-  /** Another function than this project's. */
-  entrypoint?: URL;
   /** The port on 127.0.0.1; 0 for a free one. */
   port?: number;
-  /** Whether to start the function anew when one of its files changes. */
-  watch?: boolean;
   /** Called with what is being done, and with each line that the function writes. */
   log?: (line: string) => void;
 }
 
 /**
- * Starts Supabase on this machine without Docker: PostgreSQL with the migrations
- * and the seed, Auth and REST by @supabase/lite, and the function as a process of
- * its own, behind one address with the paths of a Supabase project.
+ * Starts Supabase without Docker: a database, Auth and REST by @supabase/lite,
+ * and the function, behind one address with the paths of a Supabase project.
  *
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
@@ -113,7 +108,7 @@ function forAnyOrigin(response: Response): Response {
   return readable;
 }
 
-/** Refuses a token whose algorithm lite does not know, as Auth does: lite takes it for no token at all. */
+/** Refuses a token as Auth does if lite does not know its algorithm: lite takes it for no token. */
 function refuseAlgorithm(request: Request, response: Response): Response {
   if (new URL(request.url).pathname !== "/auth/v1/user" || response.status !== 401) return response;
   const headers = { "X-Sb-Error-Code": "bad_jwt", "X-Supabase-Api-Version": "2024-01-01" };
@@ -124,7 +119,7 @@ function refuseAlgorithm(request: Request, response: Response): Response {
 async function forward(request: Request, running: FunctionProcess | undefined): Promise<Response> {
   const { pathname, search } = new URL(request.url);
   const { headers, body, signal } = request;
-  // fetch refuses TRACE, and sends `get` as GET: to the function both are as wrong as PATCH.
+  // fetch refuses TRACE, and sends `get` as GET; PATCH is as wrong.
   const method = /^(?!TRACE$)[A-Z]+$/.test(request.method) ? request.method : "PATCH";
   try {
     if (!running) throw new Error("not yet");

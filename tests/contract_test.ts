@@ -1,5 +1,3 @@
-/** Timestamps and `progress_percent`; the other tests hold the rows. */
-
 import assert from "node:assert/strict";
 import { progressPercent, readTimestamp } from "../supabase/functions/get-sync-status/contract.ts";
 import { test } from "./support/helpers.ts";

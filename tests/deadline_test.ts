@@ -1,11 +1,9 @@
-/** deadline.ts: what aborts the signal of a task. */
-
 import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
 import { currentSignal, withDeadline } from "../supabase/functions/get-sync-status/deadline.ts";
 import { test } from "./support/helpers.ts";
 
-/** Starts a task that ends when its test says so, or fails with its signal's reason. */
+/** Starts a task that ends when the test says so, or with its signal. */
 function start(client = new AbortController().signal) {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const task = { signal: new AbortController().signal, finish: resolve, done: promise };

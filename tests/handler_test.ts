@@ -1,5 +1,3 @@
-/** What reaches the upstream, and what happens when a client goes away. */
-
 import assert from "node:assert/strict";
 import { handle } from "../supabase/functions/get-sync-status/handler.ts";
 import { connect } from "../supabase/functions/get-sync-status/upstream.ts";
@@ -83,7 +81,7 @@ test("a client that disconnects cancels its upstream requests, repeats none, and
   ];
   for (const [asked, cancelled, changes] of cases) {
     upstream.reset(changes);
-    // Another client came first, and is answered last, in time: no deadline has cancelled anything.
+    // A client that came first is answered last, and in time: no deadline has cancelled anything.
     const { promise: isCancelled, resolve: release } = Promise.withResolvers<void>();
     const wait: Responder = (response, request) =>
       void isCancelled.then(() => send(HEALTHY.users, response, request));
@@ -108,7 +106,7 @@ test("a client that disconnects cancels its upstream requests, repeats none, and
 
 test("GET answers 500 if the function itself fails, and logs only the error's class", async () => {
   const request = new Request(fn.url);
-  const thrown = Object.assign(new Error(`at ${TOKEN}`), { name: "BrokenError" });
+  const thrown = new DOMException(`at ${TOKEN}`, "BrokenError");
   Object.defineProperty(request, "headers", { get: () => assert.fail(thrown) });
   const { error } = console;
   const lines: string[] = [];

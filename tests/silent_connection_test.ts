@@ -8,9 +8,9 @@ import { HEALTHY, KEY, PATHS, TOKEN } from "../local/fake_upstream.ts";
 import { startFunction } from "../local/function_process.ts";
 import { loggedFor, poll, test } from "./support/helpers.ts";
 
-/** A certificate of 127.0.0.1, valid until 2120. */
+/** Of 127.0.0.1, until 2120. */
 const CERTIFICATE = pathOf("support/localhost.pem", import.meta.url);
-/** Its key, a throw-away one. A JWK, because scanners for secrets report each key in PEM. */
+/** A throw-away one. A JWK, because scanners for secrets report each key in PEM. */
 const KEY_OF_CERTIFICATE = {
   kty: "EC",
   crv: "P-256",
@@ -18,20 +18,16 @@ const KEY_OF_CERTIFICATE = {
   y: "JrHSxfK7MDsQl2DGxk4_O0rKN6f0rFlEfEqZX83zbWc",
   d: "kXpakgQC0fsf0mu4Fb5ghxt9DdAkxKtUjHJKs5G5ipE",
 };
-const key = createPrivateKey({ key: KEY_OF_CERTIFICATE, format: "jwk" });
-const tls = {
-  hostname: "127.0.0.1",
-  port: 0,
-  cert: await Deno.readTextFile(CERTIFICATE),
-  key: String(key.export({ type: "pkcs8", format: "pem" })),
-  onListen: () => {},
-};
+const privateKey = createPrivateKey({ key: KEY_OF_CERTIFICATE, format: "jwk" });
+const key = String(privateKey.export({ type: "pkcs8", format: "pem" }));
+const cert = await Deno.readTextFile(CERTIFICATE);
+const tls = { hostname: "127.0.0.1", port: 0, cert, key, onListen: () => {} };
 const upstream = Deno.serve(tls, ({ url }) => {
   const step = PATHS[new URL(url).pathname];
-  return step ? new Response(HEALTHY[step].body, HEALTHY[step]) : new Response(null, { status: 404 });
+  return step ? new Response(HEALTHY[step].body, HEALTHY[step]) : Response.error();
 });
 
-/** Passes bytes on, until a connection is told to be silent: then it reads nothing more, and closes nothing. */
+/** Passes bytes on. A test silences connections: then it reads nothing more, and closes nothing. */
 const open = new Set<net.Socket>();
 const proxy = net.createServer((client) => {
   const server = net.connect(upstream.addr.port, "127.0.0.1");

@@ -1,5 +1,3 @@
-/** The local stack: what its gateway passes on, and that nothing is left running. */
-
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";

@@ -29,19 +29,21 @@ const { upstream, fn } = await startFunctionOnFake();
 const ask = () => poll(fn.url, TOKEN);
 const asked = () => upstream.requests.map(({ step }) => step).sort();
 
-test("GET sends three requests for an active job", async () => {
+test("GET sends three requests for an active job and four if none is, each with the caller's token", async () => {
   upstream.reset();
   await ask();
   assert.deepEqual(asked(), ["auth.getUser", "get_active_sync_job", "users"]);
-});
-
-test("GET sends four if none is active, each with the caller's token, for the user and the agency's last job", async () => {
   upstream.reset({ get_active_sync_job: rows() });
   await ask();
   assert.deepEqual(asked(), STEPS.toSorted());
   for (const { method, headers } of upstream.requests) {
     assert.deepEqual([method, headers.apikey, headers.authorization], ["GET", KEY, `Bearer ${TOKEN}`]);
   }
+});
+
+test("GET asks for the user of the token, the RPC without an argument, and the agency's last finished job", async () => {
+  upstream.reset({ get_active_sync_job: rows() });
+  await ask();
   const queries = new Map(upstream.requests.map(({ step, url }) => [step, url.searchParams]));
   assert.equal(queries.get("users")?.get("id"), `eq.${USER}`);
   assert.equal(queries.get("get_active_sync_job")?.size, 0);

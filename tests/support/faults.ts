@@ -26,10 +26,10 @@ export interface Fault {
 const page = (status: number, headers = {}) =>
   answer(status, `<html>${status}</html>`, { "Content-Type": "text/html", ...headers });
 
-/** The right answer of a step. */
+/** The user, or the rows, of a right answer. */
 const right = (step: Step): Record<string, unknown>[] => [JSON.parse(HEALTHY[step].body)].flat();
 
-/** Writes it again: Auth's is an object, PostgREST's a list. */
+/** Auth writes an object, PostgREST a list. */
 const reply = (step: Step, values: unknown[]): Reply =>
   step === "auth.getUser" && values.length === 1 ? answer(200, JSON.stringify(values[0])) : rows(...values);
 
@@ -83,7 +83,6 @@ const BROKEN: Record<string, Fault["at"]> = {
   "206 with an empty list": () => answer(206, "[]"),
 };
 
-/** Makes the faults that are logged with one reason. */
 const failing = (reason: Reason, faults: Record<string, Fault["at"]>) =>
   Object.entries(faults).map(([name, at]): Fault => ({ name, at, expected: 500, reason }));
 
