@@ -1,7 +1,6 @@
-import { execFile, type ExecFileOptions } from "node:child_process";
+import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-/** The version of the Supabase CLI that everything here was tried with. */
 export const SUPABASE_CLI = "supabase@3.1.0";
 
 /** The signals by which people and systems end a process. */
@@ -12,11 +11,13 @@ export const END_SIGNALS: Deno.Signal[] = Deno.build.os === "windows"
 /** The oldest major version of Node.js that the tasks run on, as README and CI name it. */
 export const OLDEST_NODE = 20;
 
-/** The caller's environment without the variables of a Supabase project, of libpq and of Deno's server. */
+/** The caller's environment without what would lead to another project, database or port. */
 export function cleanEnvironment(): Record<string, string> {
   const foreign = /^(SUPABASE_|PG|DENO_SERVE_ADDRESS$)/;
   return Object.fromEntries(Object.entries(Deno.env.toObject()).filter(([name]) => !foreign.test(name)));
 }
+
+const ROOT = pathOf("..", import.meta.url);
 
 /** The path of a file beside a module, whatever the folders above it are called. */
 export function pathOf(relative: string, base: string): string {
@@ -24,16 +25,16 @@ export function pathOf(relative: string, base: string): string {
 }
 
 /**
- * Runs a program to its end, in the {@link cleanEnvironment} and `options.env`.
+ * Runs a program to its end, in the {@link cleanEnvironment}.
  *
  * @returns what it wrote to stdout
  * @throws {Error} with what it wrote if it fails
  */
-function run(command: string, args: string[], options: ExecFileOptions, input = ""): Promise<string> {
-  const env = { ...cleanEnvironment(), NO_COLOR: "1", DO_NOT_TRACK: "1", ...options.env };
+function run(command: string, args: string[], cwd: string, input = "", shell = false): Promise<string> {
+  const env = { ...cleanEnvironment(), NO_COLOR: "1", DO_NOT_TRACK: "1" };
   return new Promise((resolve, reject) => {
-    const child = execFile(command, args, { ...options, env, maxBuffer: Infinity }, (error, out, err) => {
-      if (!error) return resolve(String(out));
+    const child = execFile(command, args, { cwd, env, shell, maxBuffer: Infinity }, (error, out, err) => {
+      if (!error) return resolve(out);
       reject(new Error(`${command} ${args.join(" ")} failed with ${error.code}: ${err}${out}`));
     });
     child.stdin?.end(input);
@@ -41,21 +42,19 @@ function run(command: string, args: string[], options: ExecFileOptions, input = 
 }
 
 /** Runs a subcommand of Deno; see {@link run}. */
-export function deno(args: string[], input = "", cwd?: string): Promise<string> {
-  return run(Deno.execPath(), args, { cwd }, input);
+export function deno(args: string[], input = "", cwd = ROOT): Promise<string> {
+  return run(Deno.execPath(), args, cwd, input);
 }
 
-/** Runs the program of an npm package with its exact version, by default in this project's folder; see {@link run}. */
-export function npx(pack: string, args: string[], options: ExecFileOptions = {}): Promise<string> {
+/** Runs the program of an npm package with its exact version; see {@link run}. */
+export function npx(pack: string, args: string[], { cwd = ROOT } = {}): Promise<string> {
   const command = ["--prefer-offline", "-y", pack, ...args];
-  const { env, cwd = pathOf("..", import.meta.url) } = options;
-  // On Windows npx is a batch file, which only a shell runs; blanks in its arguments need quotes there.
-  return Deno.build.os === "windows"
-    ? run("npx.cmd", command.map((arg) => `"${arg}"`), { cwd, env, shell: true })
-    : run("npx", command, { cwd, env });
+  if (Deno.build.os !== "windows") return run("npx", command, cwd);
+  // There npx is a batch file, which only a shell runs; blanks in its arguments need quotes.
+  return run("npx.cmd", command.map((arg) => `"${arg}"`), cwd, "", true);
 }
 
 /** Runs the Supabase CLI, for example `["db", "push"]`; see {@link npx}. */
-export function supabase(args: string[], options?: ExecFileOptions): Promise<string> {
-  return npx(SUPABASE_CLI, args, options);
+export function supabase(args: string[], where?: { cwd: string }): Promise<string> {
+  return npx(SUPABASE_CLI, args, where);
 }

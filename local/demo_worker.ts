@@ -25,9 +25,10 @@ export function startDemoWorker({ url, sql }: Pick<Stack, "url" | "sql">, callsP
       await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
   })();
-  const stop = () => {
-    stopped = true;
-    return ended;
+  return {
+    stop() {
+      stopped = true;
+      return ended;
+    },
   };
-  return { stop };
 }

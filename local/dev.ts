@@ -1,7 +1,4 @@
-/**
- * `deno task dev`: the local stack and the example page until Ctrl-C, and what
- * to try on them. A demo worker moves the jobs, unless `--still`.
- */
+/** `deno task dev`: the local stack and the example page until Ctrl-C, and what to try on them. */
 
 import { parseArgs } from "node:util";
 import { END_SIGNALS } from "./commands.ts";
@@ -13,7 +10,7 @@ const port = Number(Deno.env.get("PORT") || 54_321);
 const pagePort = Number(Deno.env.get("PAGE_PORT") || port && port + 1);
 const started: { stop(): Promise<void> }[] = [];
 
-/** Ends what has started, last first, and this process after 2.5 s at most: the function's ends with it. */
+/** Ends what has started, last first, and this process after 2.5 s at most: the function ends with it. */
 async function stop(code: number): Promise<void> {
   setTimeout(() => Deno.exit(code), 2_500);
   for (const { stop } of started.toReversed()) await stop().catch(() => {});
@@ -22,12 +19,11 @@ async function stop(code: number): Promise<void> {
 
 async function start(): Promise<void> {
   const { values: { still } } = parseArgs({ args: Deno.args, options: { still: { type: "boolean" } } });
-  const stack = await startStack({ port, watch: true, say: console.log, onFunctionLine: console.log });
+  const stack = await startStack({ port, watch: true, log: console.log });
   started.push(stack);
   console.log("Bundling the example page …\n");
   const page = await startPage(stack, pagePort);
   started.push(page);
-  if (!still) started.push(startDemoWorker(stack));
 
   for (const { email, sees } of DEMO_USERS) {
     const token = await stack.signIn(email);
@@ -36,20 +32,26 @@ curl -i ${stack.functionUrl} -H 'apikey: ${PUBLISHABLE_KEY}' -H 'Authorization: 
 `);
   }
   console.log(`Page         ${page.url}  (sign in as a demo user and watch)
-Password     ${DEMO_PASSWORD}  (of each demo user; the tokens above last an hour, or until the user signs out)
+Password     ${DEMO_PASSWORD}  (of each demo user)
 Function     ${stack.functionUrl}
 Supabase     ${stack.url}  (Auth at /auth/v1, REST at /rest/v1)
 Publishable  ${PUBLISHABLE_KEY}
 Secret       ${SECRET_KEY}  (for a worker of your own: docs/jobs.md)
 `);
-  if (!still) console.log("A demo worker moves the active jobs; --still starts none.");
-  console.log("A change to the function's files is picked up. Ctrl-C ends everything.");
+  if (!still) {
+    started.push(startDemoWorker(stack));
+    console.log("A demo worker moves the active jobs; --still starts none.");
+  }
+  console.log("Changes to the function are picked up. Ctrl-C ends everything.");
 }
 
 for (const signal of END_SIGNALS) Deno.addSignalListener(signal, () => stop(0));
 await start().catch((error) => {
-  const isTaken = error instanceof Deno.errors.AddrInUse;
-  const taken = `Port ${started.length ? pagePort : port} is taken. PORT=0 and PAGE_PORT=0 choose free ones.`;
-  console.error(isTaken ? taken : error.message);
+  console.error(error.message);
+  if (error instanceof Deno.errors.AddrInUse) {
+    console.error(
+      `Port ${started.length ? pagePort : port} is taken: PORT=0 and PAGE_PORT=0 choose free ones.`,
+    );
+  }
   return stop(1);
 });

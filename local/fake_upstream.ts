@@ -1,4 +1,4 @@
-/** Auth and PostgREST in their exact bytes, for what the local stack cannot do: faults, PostgREST's timestamps. */
+/** Auth and PostgREST in their exact bytes, and their faults. */
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,18 +7,18 @@ import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
 import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
 
-export const USER = "b0000000-0000-4000-8000-000000000001";
-export const AGENCY = "a0000000-0000-4000-8000-000000000001";
+/** PostgreSQL takes these UUIDs too, though they are of no version that RFC 9562 names. */
+export const USER = "b0000000-0000-0000-0000-000000000001";
+export const AGENCY = "a0000000-0000-0000-0000-000000000001";
 export const KEY = "sb_publishable_fake";
 
-/** A token with this subject and further claims, another one each time; the fake verifies no signature. */
+/** A token with this subject and further claims, another one each time. */
 export function tokenOf(sub: string, claims: Record<string, unknown> = {}): Promise<string> {
   return new SignJWT({ sub, role: "authenticated", session_id: crypto.randomUUID(), ...claims })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
     .sign(new TextEncoder().encode("the fake upstream does not look"));
 }
 
-/** A token of {@link USER}. */
 export const TOKEN = await tokenOf(USER);
 
 /** Which upstream request a path belongs to. */
@@ -29,18 +29,18 @@ export const PATHS: Record<string, Step> = {
   "/rest/v1/historical_sync_jobs": "historical_sync_jobs",
 };
 
-/** A whole answer. */
 export type Reply = { status: number; body: string; headers: Record<string, string> };
 
 /** How one upstream request is answered: with a reply, or by what a reply cannot say. */
 export type Responder = Reply | ((response: ServerResponse, request: IncomingMessage) => void);
 
-/** Makes a reply of a status, a body as it stands and headers. */
+/** What differs from {@link HEALTHY}. */
+export type Changes = Partial<Record<Step, Responder>>;
+
 export function answer(status: number, body: string, headers: Record<string, string> = {}): Reply {
   return { status, body, headers: { "Content-Type": "application/json; charset=utf-8", ...headers } };
 }
 
-/** Sends what a responder says. */
 export function send(responder: Responder, response: ServerResponse, request: IncomingMessage): void {
   if (typeof responder === "function") return responder(response, request);
   response.writeHead(responder.status, responder.headers).end(responder.body);
@@ -60,14 +60,13 @@ export function postgrestError(status: number, code: string): Reply {
   return answer(status, JSON.stringify(error));
 }
 
-/** A job of the examples as PostgREST writes it: it has an agency, and offsets in hours and minutes. */
-const row = <Job>(job: Job): Job & { agency_id: string } => ({
-  agency_id: AGENCY,
-  ...JSON.parse(JSON.stringify(job).replaceAll('Z"', '+00:00"')),
-});
+/** A job of the examples as PostgREST writes it. */
+function row<Job>(job: Job): Job & { agency_id: string } {
+  const written = JSON.stringify(job).replaceAll('Z"', '+00:00"');
+  return { agency_id: AGENCY, ...JSON.parse(written) };
+}
 
 const { progress_percent: _, ...activeJob } = ACTIVE.job;
-/** The rows of the examples. */
 export const ACTIVE_ROW = row(activeJob);
 export const RECENT_ROW = row(IDLE.recent_job);
 
@@ -77,13 +76,13 @@ export function rows(...values: unknown[]): Reply {
   return answer(200, JSON.stringify(values), { "Content-Range": range });
 }
 
-/** A user as Auth writes one; other fields than these are not read. */
+/** A user as Auth writes one. */
 export function authUser(id: string, fields: Record<string, unknown> = {}): Reply {
   const user = { id, aud: "authenticated", role: "authenticated", email: "importing@example.com", ...fields };
   return answer(200, JSON.stringify(user), { "X-Supabase-Api-Version": "2024-01-01" });
 }
 
-/** How each upstream request is answered when nothing is wrong and a job is active. */
+/** The answers if nothing is wrong and a job is active. */
 export const HEALTHY: Record<Step, Reply> = {
   "auth.getUser": authUser(USER),
   "users": rows({ agency_id: AGENCY }),
@@ -91,38 +90,37 @@ export const HEALTHY: Record<Step, Reply> = {
   "historical_sync_jobs": rows(RECENT_ROW),
 };
 
-/** A request that came; its step is undefined if the function asks nothing at that path. */
 type Asked = { step: Step | undefined; method: string; url: URL; headers: IncomingMessage["headers"] };
 
-/** Starts the fake on a free port of 127.0.0.1. */
 export async function startFakeUpstream() {
   // A long token fits into a header here as it does at the platform's gateway.
   const server = createServer({ maxHeaderSize: 1 << 18 }, (request, response) => {
     const url = new URL(request.url ?? "/", fake.url);
+    const { method = "", headers } = request;
     const step = PATHS[url.pathname];
-    fake.requests.push({ step, method: request.method ?? "", url, headers: request.headers });
+    fake.requests.push({ step, method, url, headers });
     response.once("close", () => {
-      if (!response.writableFinished && step) fake.abandoned.push(step);
+      if (!response.writableFinished) fake.abandoned++;
     });
-    const own = fake.callers.get(request.headers.authorization?.replace("Bearer ", "") ?? "");
-    send(step ? own?.[step] ?? fake.respond[step] : answer(404, "{}"), response, request);
+    const token = headers.authorization?.replace("Bearer ", "") ?? "";
+    const responders: Record<Step, Responder> = { ...HEALTHY, ...fake.changes, ...fake.callers.get(token) };
+    send(step ? responders[step] : answer(404, "{}"), response, request);
   });
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 
   const fake = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** How each request is answered. */
-    respond: HEALTHY as Record<Step, Responder>,
-    /** How it is answered to one caller, by the token, if that differs. */
-    callers: new Map<string, Partial<Record<Step, Responder>>>(),
-    /** Everything that was asked, in order of arrival. */
+    changes: {} as Changes,
+    /** The changes for one caller, by the token. */
+    callers: new Map<string, Changes>(),
+    /** In order of arrival. */
     requests: [] as Asked[],
-    /** Requests that the client gave up before they were answered. */
-    abandoned: [] as Step[],
+    /** How many requests the client gave up before they were answered. */
+    abandoned: 0,
     /** Back to healthy, with these changes and nothing recorded. */
-    reset(changes: Partial<Record<Step, Responder>> = {}) {
-      Object.assign(fake, { respond: { ...HEALTHY, ...changes }, requests: [], abandoned: [] });
+    reset(changes: Changes = {}) {
+      Object.assign(fake, { changes, requests: [], abandoned: 0 });
     },
     stop() {
       server.closeAllConnections();

@@ -1,7 +1,7 @@
 import { deno, pathOf } from "./commands.ts";
 import { DEMO_PASSWORD, PUBLISHABLE_KEY, type Stack } from "./stack.ts";
 
-/** The demo users of seed.sql, and what the endpoint answers each. */
+/** The demo users of seed.sql. */
 export const DEMO_USERS = [
   { email: "importing@example.com", sees: "an active job with its progress" },
   { email: "finished@example.com", sees: "the most recent finished job" },
@@ -9,8 +9,10 @@ export const DEMO_USERS = [
   { email: "nobody@example.com", sees: "403: the user belongs to no agency" },
 ];
 
-/** Requests an import for the agency of the user whose Bearer token came; gives the HTTP status for the page. */
-async function requestImport(project: Pick<Stack, "url" | "sql">, authorization: string): Promise<number> {
+type Project = Pick<Stack, "url" | "sql">;
+
+/** Requests an import for the agency of the user whose Bearer token came; gives an HTTP status. */
+async function requestImport(project: Project, authorization: string): Promise<number> {
   const headers = { apikey: PUBLISHABLE_KEY, authorization };
   const user = await fetch(`${project.url}/auth/v1/user`, { headers });
   if (!user.ok) return 401;
@@ -26,24 +28,23 @@ async function requestImport(project: Pick<Stack, "url" | "sql">, authorization:
 }
 
 /**
- * Bundles the example page and serves it, with a stack that it talks to. The page has a port of its own, so that
- * its requests are cross-origin as they are in production. Its server is its back end too: it requests imports.
+ * Serves the example page and its back end, which requests imports, on a port of its own:
+ * so its requests to the stack are cross-origin, as in production.
  *
- * @param port the port on 127.0.0.1; 0 for a free one
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
-export async function startPage(project: Pick<Stack, "url" | "sql">, port = 0) {
+export async function startPage(project: Project, port = 0) {
   const html = await Deno.readTextFile(pathOf("../examples/page/index.html", import.meta.url));
+  const page = new Blob([html], { type: "text/html" });
   const entry = pathOf("../examples/page/page.ts", import.meta.url);
-  const script = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entry]);
+  const bundle = await deno(["bundle", "--quiet", "--minify", "--platform", "browser", entry]);
+  const script = new Blob([bundle], { type: "text/javascript" });
   const users = DEMO_USERS.map(({ email }) => email);
   const config = { url: project.url, publishableKey: PUBLISHABLE_KEY, password: DEMO_PASSWORD, users };
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
-    if (pathname === "/") return new Response(html, { headers: { "Content-Type": "text/html" } });
-    if (pathname === "/page.js") {
-      return new Response(script, { headers: { "Content-Type": "text/javascript" } });
-    }
+    if (pathname === "/") return new Response(page);
+    if (pathname === "/page.js") return new Response(script);
     if (pathname === "/config.json") return Response.json(config);
     if (pathname !== "/imports") return new Response("no such path", { status: 404 });
     const status = await requestImport(project, request.headers.get("Authorization") ?? "");

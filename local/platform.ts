@@ -17,7 +17,6 @@ export async function platform(): Promise<Script[]> {
   ];
 }
 
-/** The migrations in the order of their names. */
 export async function migrations(): Promise<Script[]> {
   const files = await Array.fromAsync(Deno.readDir(new URL("migrations/", SUPABASE)));
   const names = files.map(({ name }) => name).filter((name) => name.endsWith(".sql")).sort();
@@ -26,11 +25,12 @@ export async function migrations(): Promise<Script[]> {
 
 /** The demo agencies, users and jobs. */
 export async function seed(): Promise<Script> {
-  const files = await Promise.all(["seed.sql", "seed_jobs.sql"].map((path) => read(SUPABASE, path)));
-  return { name: "the seed", sql: files.map(({ sql }) => sql).join("\n") };
+  const demo = await read(SUPABASE, "seed.sql");
+  const jobs = await read(SUPABASE, "seed_jobs.sql");
+  return { name: "the seed", sql: demo.sql + jobs.sql };
 }
 
-/** All that an empty database needs to be one of this project. */
+/** All that an empty database needs. */
 export async function project(): Promise<Script[]> {
   return [...await platform(), ...await migrations()];
 }
@@ -38,14 +38,14 @@ export async function project(): Promise<Script[]> {
 /**
  * Runs scripts one after the other.
  *
- * @throws {Error} with one sentence that names the script that the database refused
+ * @throws {Error} naming the script that the database refused
  */
 export async function apply(scripts: Script[], run: (sql: string) => Promise<unknown>): Promise<void> {
   for (const { name, sql } of scripts) {
     try {
       await run(sql);
     } catch (error) {
-      throw new Error(`${name}: ${error instanceof Error ? error.message : error}`, { cause: error });
+      throw new Error(`${name}: ${error}`, { cause: error });
     }
   }
 }

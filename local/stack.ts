@@ -1,12 +1,11 @@
 import { App } from "@supabase/lite";
-import { pathOf } from "./commands.ts";
-import { type Database, databaseServer, startDatabase } from "./database.ts";
-import { type FunctionProcess, startFunction } from "./function_process.ts";
+import { createClient } from "@supabase/supabase-js";
+import { type Database, startDatabase } from "./database.ts";
+import { type FunctionOptions, type FunctionProcess, startFunction } from "./function_process.ts";
 
-const FUNCTION_FOLDER = pathOf("../supabase/functions/get-sync-status/", import.meta.url);
 export const FUNCTION_PATH = "/functions/v1/get-sync-status";
 
-/** Keys and secret of the local stack: they open nothing but this process. */
+/** These open nothing but this process. */
 export const PUBLISHABLE_KEY = "sb_publishable_local";
 export const SECRET_KEY = "sb_secret_local";
 export const JWT_SECRET = "local-stack-jwt-secret-with-at-least-32-characters";
@@ -14,135 +13,81 @@ export const JWT_SECRET = "local-stack-jwt-secret-with-at-least-32-characters";
 /** The password of every demo user in seed.sql. */
 export const DEMO_PASSWORD = "sync-status-demo";
 
-/** A running stack. */
 export interface Stack {
-  /** The address of the project, for example `http://127.0.0.1:54321`. */
+  /** For example `http://127.0.0.1:54321`. */
   url: string;
-  /** The function's address behind it. */
   functionUrl: string;
   /** The address of its database, if that is on a server. */
   databaseUrl?: string;
-  /** How many polls it answers at once within the function's deadline, on a slow machine too. */
-  pollsInFlight: number;
-  /** Runs one statement as the owner of the database, in turn with the requests. */
+  /** Runs one statement as the owner, in turn with the requests. */
   sql<Row extends Record<string, unknown>>(query: string, parameters?: unknown[]): Promise<Row[]>;
-  /** Signs a user in at Auth and gives the access token. */
-  signIn(email: string, password?: string): Promise<string>;
+  /** Signs a demo user in and gives the access token. */
+  signIn(email: string): Promise<string>;
   stop(): Promise<void>;
 }
 
-interface Options {
-  /** Makes another database than {@link startDatabase}. */
+interface Options extends Pick<FunctionOptions, "entrypoint" | "watch"> {
+  /** In the place of {@link startDatabase}. */
   database?: () => Promise<Database>;
-  /** Another function than this project's. */
-  entrypoint?: URL;
   /** The port on 127.0.0.1; 0 for a free one. */
   port?: number;
-  /** Whether to start the function anew when one of its files changes. */
-  watch?: boolean;
-  /** Called with what is being done. */
-  say?: (what: string) => void;
-  /** Called with each line that the function writes. */
-  onFunctionLine?: (line: string) => void;
+  /** Called with what is being done, and with each line that the function writes. */
+  log?: (line: string) => void;
 }
 
 /**
- * Starts Supabase on this machine without Docker: PostgreSQL with the migrations
- * and the seed, Auth and REST by @supabase/lite, and the function as a process of
- * its own, behind one address with the paths of a Supabase project.
+ * Starts Supabase without Docker: a database, Auth and REST by @supabase/lite,
+ * and the function, behind one address with the paths of a Supabase project.
  *
  * @throws {Deno.errors.AddrInUse} when the port is taken
  */
 export async function startStack(options: Options = {}): Promise<Stack> {
-  const { database: makeDatabase = startDatabase, port = 0, say = () => {} } = options;
+  const { database: makeDatabase = startDatabase, entrypoint, port = 0, watch, log = () => {} } = options;
   let database: Database | undefined;
   let rest: ((request: Request) => Promise<Response>) | undefined;
-  let running: Promise<FunctionProcess> | undefined;
-  let watcher: Deno.FsWatcher | undefined;
+  let running: FunctionProcess | undefined;
 
-  // Listen first: a taken port is the one thing that goes wrong, and it should show at once.
+  // First: a taken port should show at once.
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
     if (`${pathname}/`.startsWith(`${FUNCTION_PATH}/`)) return await forward(request, running);
-    if (/^\/(auth|rest)\/v1\//.test(pathname) && rest) {
-      return forAnyOrigin(request.method === "OPTIONS" ? answerPreflight(request) : await rest(request));
-    }
-    return Response.json({ message: "no such path" }, { status: 404 });
+    if (!rest || !/^\/(auth|rest)\/v1\//.test(pathname)) return new Response("no such path", { status: 404 });
+    if (request.method === "OPTIONS") return forAnyOrigin(answerPreflight(request));
+    return forAnyOrigin(await rest(request));
   });
   const url = `http://127.0.0.1:${server.addr.port}`;
-  const env = {
-    SUPABASE_URL: url,
-    SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }),
-  };
 
-  /** Ends the function. One that did not start has ended by itself. */
-  async function stopFunction(): Promise<void> {
-    const started = await running?.catch(() => undefined);
-    await started?.stop();
-  }
-  /** Starts the function anew. Whoever asks meanwhile waits for the new one. */
-  async function restart(): Promise<void> {
-    running = stopFunction().then(() =>
-      startFunction({ env, entrypoint: options.entrypoint, onLine: options.onFunctionLine })
-    );
-    await running;
-  }
   async function stop(): Promise<void> {
-    watcher?.close();
-    await stopFunction();
+    await running?.stop();
     await server.shutdown();
     await database?.stop();
   }
 
   try {
-    const where = databaseServer() ? "on the server that DATABASE_URL names" : "in WebAssembly";
-    say(`Starting PostgreSQL (${where}), with the migrations and the seed …`);
+    log("Starting PostgreSQL, Auth, REST and the function …");
     database = await makeDatabase();
     const { connection, inTurn, query } = database;
-
-    say("Starting Auth and REST …");
     const keys = { jwt_secret: JWT_SECRET, publishable_key: PUBLISHABLE_KEY, secret_key: SECRET_KEY };
     const app = new App({ connection, auth: { enabled: true, ...keys } });
-    rest = async (request) =>
-      refuseAlgorithm(request, await inTurn(() => app.fetch(request, { peerAddress: "127.0.0.1" })));
-
-    say("Starting the function …");
-    await restart();
-    if (options.watch) {
-      watcher = onChange(FUNCTION_FOLDER, async () => {
-        await restart();
-        say("The function has changed: started again.");
-      });
-    }
+    rest = async (request) => {
+      const response = await inTurn(() => app.fetch(request, { peerAddress: "127.0.0.1" }));
+      return refuseAlgorithm(request, response);
+    };
+    const SUPABASE_PUBLISHABLE_KEYS = JSON.stringify({ default: PUBLISHABLE_KEY });
+    const env = { SUPABASE_URL: url, SUPABASE_PUBLISHABLE_KEYS };
+    running = await startFunction({ env, entrypoint, watch, onLine: log });
     return {
       url,
       functionUrl: url + FUNCTION_PATH,
       databaseUrl: database.url,
-      pollsInFlight: database.pollsInFlight,
       sql: async (statement, parameters) => await query(statement, parameters) as never[],
-      signIn: (email, password = DEMO_PASSWORD) => signIn(url, email, password),
+      signIn: (email) => signIn(url, email),
       stop,
     };
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-/** Reports when a file of a folder has changed, and for a moment no other has. */
-function onChange(folder: string, report: () => Promise<void>): Deno.FsWatcher {
-  const watcher = Deno.watchFs(folder);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  void (async () => {
-    for await (const { kind } of watcher) {
-      if (kind === "access") continue;
-      clearTimeout(timer);
-      // A function that does not start has said why, and starts after the next change.
-      timer = setTimeout(() => report().catch(() => {}), 200);
-    }
-    clearTimeout(timer);
-  })();
-  return watcher;
 }
 
 /** Allows a browser what it asks for, as the platform's gateway does before Auth and REST. */
@@ -156,13 +101,6 @@ function answerPreflight(request: Request): Response {
   });
 }
 
-/** Refuses a token whose algorithm lite does not know, as Auth does: lite takes it for no token at all. */
-function refuseAlgorithm(request: Request, response: Response): Response {
-  if (new URL(request.url).pathname !== "/auth/v1/user" || response.status !== 401) return response;
-  const headers = { "X-Sb-Error-Code": "bad_jwt", "X-Supabase-Api-Version": "2024-01-01" };
-  return Response.json({ code: "bad_jwt", message: "invalid JWT" }, { status: 403, headers });
-}
-
 /** Lets every origin read a response, as that gateway does. */
 function forAnyOrigin(response: Response): Response {
   const readable = new Response(response.body, response);
@@ -170,31 +108,34 @@ function forAnyOrigin(response: Response): Response {
   return readable;
 }
 
-/** Hands a request on to the function as the platform's gateway does, once it has started. */
-async function forward(request: Request, running: Promise<FunctionProcess> | undefined): Promise<Response> {
+/** Refuses a token as Auth does if lite does not know its algorithm: lite takes it for no token. */
+function refuseAlgorithm(request: Request, response: Response): Response {
+  if (new URL(request.url).pathname !== "/auth/v1/user" || response.status !== 401) return response;
+  const headers = { "X-Sb-Error-Code": "bad_jwt", "X-Supabase-Api-Version": "2024-01-01" };
+  return Response.json({ code: "bad_jwt", message: "invalid JWT" }, { status: 403, headers });
+}
+
+/** Hands a request on to the function as the platform's gateway does. */
+async function forward(request: Request, running: FunctionProcess | undefined): Promise<Response> {
   const { pathname, search } = new URL(request.url);
   const { headers, body, signal } = request;
-  // fetch refuses TRACE, and sends `get` as GET: to the function both are as wrong as PATCH.
+  // fetch refuses TRACE, and sends `get` as GET; PATCH is as wrong.
   const method = /^(?!TRACE$)[A-Z]+$/.test(request.method) ? request.method : "PATCH";
   try {
-    const started = await running;
-    if (!started) throw new Error("not yet");
-    const address = started.url + pathname + search;
+    if (!running) throw new Error("not yet");
+    const address = running.url + pathname + search;
     return await fetch(address, { method, headers, body, redirect: "manual", signal });
   } catch {
-    // It did not start, or it has ended.
+    // It starts, or it has ended.
     const message = "The function did not answer. The terminal of `task dev` says why.";
     return forAnyOrigin(Response.json({ message }, { status: 503 }));
   }
 }
 
-async function signIn(url: string, email: string, password: string): Promise<string> {
-  const response = await fetch(`${url}/auth/v1/token?grant_type=password`, {
-    method: "POST",
-    headers: { "apikey": PUBLISHABLE_KEY, "Content-Type": "application/json" },
-    body: JSON.stringify({ email, password }),
-  });
-  const { access_token: token } = await response.json();
-  if (typeof token !== "string") throw new Error(`${email} could not sign in: ${response.status}`);
-  return token;
+async function signIn(url: string, email: string): Promise<string> {
+  const options = { persistSession: false, autoRefreshToken: false };
+  const { auth } = createClient(url, PUBLISHABLE_KEY, { auth: options });
+  const { data, error } = await auth.signInWithPassword({ email, password: DEMO_PASSWORD });
+  if (error) throw error;
+  return data.session.access_token;
 }

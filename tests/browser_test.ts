@@ -106,7 +106,7 @@ if (browser) {
         await context.close();
         await putJobsBack();
       }
-    }, 300_000);
+    });
 
   /** Waits for a condition. Meanwhile the page's time passes quickly, and it polls as a tab that is shown again. */
   const poll = (tab: Page, condition: () => boolean | Promise<boolean>) =>

@@ -1,22 +1,20 @@
-/** deadline.ts: what aborts the signal of a task. */
-
 import assert from "node:assert/strict";
 import FakeTimers from "@sinonjs/fake-timers";
 import { currentSignal, withDeadline } from "../supabase/functions/get-sync-status/deadline.ts";
 import { test } from "./support/helpers.ts";
 
-/** Starts a task that ends when its test says so, or fails with its signal's reason. */
+/** Starts a task that ends when the test says so, or with its signal. */
 function start(client = new AbortController().signal) {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  let signal: AbortSignal | undefined;
-  const done = withDeadline(client, async () => {
+  const task = { signal: new AbortController().signal, finish: resolve, done: promise };
+  task.done = withDeadline(client, async () => {
     await Promise.resolve();
-    signal = currentSignal();
-    signal?.throwIfAborted();
-    signal?.addEventListener("abort", () => reject(signal?.reason));
+    task.signal = currentSignal() ?? assert.fail("there is no signal");
+    task.signal.throwIfAborted();
+    task.signal.addEventListener("abort", () => reject(task.signal.reason));
     return await promise;
   });
-  return { done, finish: resolve, signal: () => signal };
+  return task;
 }
 
 test("withDeadline aborts its signal after 8 seconds or when the task is done, and leaves no timer behind", async () => {
@@ -25,15 +23,15 @@ test("withDeadline aborts its signal after 8 seconds or when the task is done, a
     const late = start();
     late.done.catch(() => {});
     await clock.tickAsync(7_999);
-    assert.equal(late.signal()?.aborted, false);
+    assert.equal(late.signal.aborted, false);
     await clock.tickAsync(1);
-    assert.equal(late.signal()?.reason.name, "TimeoutError");
+    assert.equal(late.signal.reason.name, "TimeoutError");
     assert.equal(clock.countTimers(), 0, "after the deadline");
 
     const quick = start();
     quick.finish("done");
     assert.equal(await quick.done, "done");
-    assert.equal(quick.signal()?.aborted, true);
+    assert.equal(quick.signal.aborted, true);
     assert.equal(clock.countTimers(), 0, "after the task");
   } finally {
     clock.uninstall();

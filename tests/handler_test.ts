@@ -1,14 +1,15 @@
-/** handler.ts: what reaches the upstream, and what happens when a client goes away. */
-
 import assert from "node:assert/strict";
 import { handle } from "../supabase/functions/get-sync-status/handler.ts";
 import { connect } from "../supabase/functions/get-sync-status/upstream.ts";
 import {
   answer,
   authError,
+  type Changes,
+  HEALTHY,
   KEY,
   type Responder,
   rows,
+  send,
   TOKEN,
   tokenOf,
   USER,
@@ -21,13 +22,6 @@ const { upstream, fn } = await startFunctionOnFake();
 const ask = (init?: RequestInit) => poll(fn.url, TOKEN, init);
 const hang: Responder = () => {};
 
-test("a preflight and a wrong method send no upstream request", async () => {
-  upstream.reset();
-  assert.equal((await ask({ method: "OPTIONS" })).status, 204);
-  assert.equal((await ask({ method: "POST", body: "{}" })).status, 405);
-  assert.deepEqual(upstream.requests, []);
-});
-
 test("GET reads a token of 40,000 characters, a sub in upper case, and a payload that is not ASCII, with - and _", async () => {
   upstream.reset();
   const claims = { app_metadata: { teams: "x".repeat(30_000) }, name: "Zoë 日本 ???>>>~~~" };
@@ -37,60 +31,85 @@ test("GET reads a token of 40,000 characters, a sub in upper case, and a payload
   assert.equal((await poll(fn.url, token)).status, 200);
 });
 
+const NO_UUID = [null, 1, "x", [], {}, { sub: null }, { sub: 1 }, { sub: [USER] }, { sub: `${USER}0` }];
+const withPayload = (payload: unknown) => `e30.${btoa(JSON.stringify(payload)).replaceAll("=", "")}.c2ln`;
+const NO_JWT = ["", "x", "e30.e30", "e30.x.c2ln", `${TOKEN}.x`, `${TOKEN}=`, `${TOKEN}é`, `${TOKEN} x`];
+
+test("a preflight, a wrong method and what is no JWT with a UUID as sub send no upstream request", async () => {
+  upstream.reset();
+  assert.equal((await ask({ method: "OPTIONS" })).status, 204);
+  assert.equal((await ask({ method: "POST", body: "{}" })).status, 405);
+  const withoutScheme = await poll(fn.url, undefined, { headers: { authorization: TOKEN } });
+  assert.equal(withoutScheme.status, 401);
+  for (const token of [...NO_JWT, ...NO_UUID.map(withPayload)]) {
+    assert.equal((await poll(fn.url, token)).status, 401, token);
+  }
+  assert.deepEqual(upstream.requests, []);
+});
+
 test("GET reads nothing of the path, the query string and other headers", async () => {
   upstream.reset();
   const { text } = await ask();
   const headers = { "Accept": "text/csv", "Prefer": "count=exact", "Cookie": "a=b" };
-  const query = `?p_agency_id=a0000000-0000-4000-8000-000000000002`;
+  const query = "?p_agency_id=a0000000-0000-4000-8000-000000000002";
   assert.equal((await poll(`${fn.url}/sub/path${query}`, TOKEN, { headers })).text, text);
 });
 
 test("a 401, a 403 and a 500 cancel the other requests, and only a 500 is logged", async () => {
   const logged = fn.output.length;
-  const early: [number, Parameters<typeof upstream.reset>[0]][] = [
-    [401, { "auth.getUser": authError(403, "bad_jwt"), users: hang, get_active_sync_job: hang }],
-    [500, { "auth.getUser": answer(503, ""), users: hang, get_active_sync_job: hang }],
-    [403, { users: rows(), get_active_sync_job: hang }],
-    [500, { users: answer(503, ""), get_active_sync_job: hang }],
+  const early: [status: number, cancelled: number, changes: Changes][] = [
+    [401, 2, { "auth.getUser": authError(403, "bad_jwt"), users: hang, get_active_sync_job: hang }],
+    [500, 2, { "auth.getUser": answer(503, ""), users: hang, get_active_sync_job: hang }],
+    [403, 1, { users: rows(), get_active_sync_job: hang }],
+    [500, 1, { users: answer(503, ""), get_active_sync_job: hang }],
   ];
-  for (const [status, answers = {}] of early) {
-    upstream.reset(answers);
-    const { status: answered, headers } = await ask();
-    assert.equal(answered, status);
-    if (status === 500) await loggedFor(headers, fn.output);
-    const hanging = Object.values(answers).filter((responder) => responder === hang).length;
-    await until(() => upstream.abandoned.length === hanging);
+  for (const [status, cancelled, changes] of early) {
+    upstream.reset(changes);
+    const answered = await ask();
+    assert.equal(answered.status, status);
+    if (status === 500) await loggedFor(answered.headers, fn.output);
+    await until(() => upstream.abandoned === cancelled);
   }
   assert.equal(fn.output.length, logged + 2);
 });
 
-test("a client that disconnects cancels every upstream request, repeats none, and logs nothing", async () => {
+test("a client that disconnects cancels its upstream requests, repeats none, and logs nothing", async () => {
   const logged = fn.output.length;
-  for (
-    const [asked, cancelled, answers] of [
-      [3, 3, { "auth.getUser": hang, users: hang, get_active_sync_job: hang }],
-      [4, 1, { get_active_sync_job: rows(), historical_sync_jobs: hang }],
-    ] as const
-  ) {
-    upstream.reset(answers);
+  const cases: [asked: number, cancelled: number, changes: Changes][] = [
+    [3, 3, { "auth.getUser": hang, users: hang, get_active_sync_job: hang }],
+    [4, 1, { get_active_sync_job: rows(), historical_sync_jobs: hang }],
+  ];
+  for (const [asked, cancelled, changes] of cases) {
+    upstream.reset(changes);
+    // A client that came first is answered last, and in time: no deadline has cancelled anything.
+    const { promise: isCancelled, resolve: release } = Promise.withResolvers<void>();
+    const wait: Responder = (response, request) =>
+      void isCancelled.then(() => send(HEALTHY.users, response, request));
+    const other = await tokenOf(USER);
+    upstream.callers.set(other, { ...HEALTHY, users: wait });
+    const waiting = poll(fn.url, other);
+    await until(() => upstream.requests.length === 3);
+
     const client = new AbortController();
-    const gone = ask({ signal: client.signal }).catch((error) => error.name);
-    await until(() => upstream.requests.length === asked);
+    const gone = assert.rejects(ask({ signal: client.signal }), { name: "AbortError" });
+    await until(() => upstream.requests.length === 3 + asked);
     client.abort();
-    assert.equal(await gone, "AbortError");
-    // Before the deadline would cancel them.
-    await until(() => upstream.abandoned.length === cancelled, 5_000);
-    assert.equal((await ask({ method: "OPTIONS" })).status, 204);
-    assert.equal(upstream.requests.length, asked);
+    await gone;
+    await until(() => upstream.abandoned >= cancelled);
+    release();
+    assert.equal((await waiting).status, 200);
+    assert.equal(upstream.abandoned, cancelled);
+    assert.equal(upstream.requests.length, 3 + asked);
   }
   assert.deepEqual(fn.output.slice(logged), []);
 });
 
 test("GET answers 500 if the function itself fails, and logs only the error's class", async () => {
   const request = new Request(fn.url);
-  const thrown = Object.assign(new Error(`at ${TOKEN}`), { name: "BrokenError" });
+  const thrown = new DOMException(`at ${TOKEN}`, "BrokenError");
   Object.defineProperty(request, "headers", { get: () => assert.fail(thrown) });
-  const [{ error }, lines]: [Console, string[]] = [console, []];
+  const { error } = console;
+  const lines: string[] = [];
   console.error = (line) => lines.push(line);
   try {
     const answer = await handle(request, connect({ url: upstream.url, publishableKey: KEY }));
@@ -98,10 +117,8 @@ test("GET answers 500 if the function itself fails, and logs only the error's cl
   } finally {
     console.error = error;
   }
-  assert.match(
-    lines.join(),
-    /"step":"handler","reason":"the function failed","error_class":"BrokenError"\}$/,
-  );
+  const due = /"step":"handler","reason":"the function failed","error_class":"BrokenError"\}$/;
+  assert.match(lines.join(), due);
 });
 
 test("config.toml leaves the check of tokens to the function: the gateway's own lacks CORS headers", async () => {

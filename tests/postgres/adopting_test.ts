@@ -67,7 +67,7 @@ for (const form of server ? Object.keys(FORMS) : []) {
 
     const { url, drop } = await createDatabase(server ?? "");
     const database = openDatabase(url);
-    await apply(await platform(), database.run);
+    await apply(await platform(), database.query);
     await supabase(["migration", "up", `--remote=${url}?sslmode=disable`, "--yes"], { cwd: folder });
     const entrypoint = pathToFileURL(join(folder, "supabase/functions/get-sync-status/index.ts"));
     const stack = await startStack({ database: () => Promise.resolve(database), entrypoint });
@@ -99,7 +99,7 @@ for (const form of server ? Object.keys(FORMS) : []) {
       await drop();
       await Deno.remove(folder, { recursive: true });
     }
-  }, 180_000);
+  });
 }
 
 /** Makes a project with tables of its own, runs the lines, and edits what they have copied. */

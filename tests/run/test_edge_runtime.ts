@@ -6,7 +6,7 @@ import { EDGE_RUNTIME_VARIABLE, type EdgeRuntimeFunction } from "../../local/fun
 
 const EDGE_RUNTIME_DENO = "2.1.4";
 const FUNCTION = pathOf("../../supabase/functions/get-sync-status/", import.meta.url);
-const TESTS = ["index", "handler", "upstream", "faults", "hostile", "silent_connection"];
+const TESTS = ["index", "handler", "upstream", "faults", "silent_connection"];
 
 const folder = await Deno.makeTempDir();
 try {

@@ -12,11 +12,10 @@ import {
 
 export const STEPS = ["auth.getUser", "users", "get_active_sync_job", "historical_sync_jobs"] as const;
 
-/** What can go wrong with an upstream request: how it looks at each step, and what the function makes of it. */
+/** What can go wrong with an upstream request. */
 export interface Fault {
   name: string;
   at(step: Step): Responder;
-  /** 200 if the answer is right in spite of it. */
   expected: 200 | 500;
   /** What the log says of a 500. */
   reason?: Reason;
@@ -24,34 +23,17 @@ export interface Fault {
   repeated?: true;
 }
 
-/**
- * Errors that Auth 2.196.0 gives on `GET /user` (internal/api: auth.go, user.go,
- * middleware.go, errors.go): a 401 is due if the fault is the token's, else a 500.
- */
-export const AUTH_ERRORS: [status: number, code: string, due: 401 | 500, reason: string][] = [
-  [403, "bad_jwt", 401, "the signature, the expiry or a claim is not right"],
-  [403, "user_not_found", 401, "the user was deleted"],
-  [403, "user_banned", 401, "the user is banned"],
-  [403, "session_not_found", 401, "the session was signed out"],
-  [403, "session_expired", 401, "the session is over; today only on a refresh"],
-  [400, "validation_failed", 401, "the token names no audience"],
-  [401, "no_authorization", 500, "the header was removed on the way"],
-  [429, "over_request_rate_limit", 500, "too many requests"],
-  [500, "unexpected_failure", 500, "Auth or its database failed"],
-  [504, "request_timeout", 500, "Auth took too long"],
-];
-
 const page = (status: number, headers = {}) =>
   answer(status, `<html>${status}</html>`, { "Content-Type": "text/html", ...headers });
 
-/** The right answer of a step, as an object of its own. */
+/** The user, or the rows, of a right answer. */
 const right = (step: Step): Record<string, unknown>[] => [JSON.parse(HEALTHY[step].body)].flat();
 
-/** A right answer again: Auth's is an object, PostgREST's a list. */
+/** Auth writes an object, PostgREST a list. */
 const reply = (step: Step, values: unknown[]): Reply =>
   step === "auth.getUser" && values.length === 1 ? answer(200, JSON.stringify(values[0])) : rows(...values);
 
-/** Writes a body in parts, 50 a second, until there is none left or the client is gone. */
+/** Writes a body in parts, 50 a second. */
 function drip(response: ServerResponse, parts: string[]): void {
   const timer = setInterval(() => {
     const part = parts.shift();
@@ -69,7 +51,9 @@ const LATE: Record<string, Fault["at"]> = {
   "an answer that never comes": () => () => {},
 };
 
+/** Each begins with its status. */
 const ERRORS: Record<string, Fault["at"]> = {
+  "302 to another address": (step) => answer(302, HEALTHY[step].body, { "Location": "/elsewhere" }),
   // As the gateway writes it if the publishable key was rotated.
   "401 without Auth's code": () => answer(401, '{"message":"Invalid API key"}'),
   "403 with an HTML page": () => page(403),
@@ -80,14 +64,13 @@ const ERRORS: Record<string, Fault["at"]> = {
   "503 with Retry-After": () => page(503, { "Retry-After": "120" }),
   "505 with an HTML page": () => page(505),
   "520": () => page(520),
-  "a redirect": (step) => answer(302, HEALTHY[step].body, { "Location": "/elsewhere" }),
 };
 
 const BROKEN: Record<string, Fault["at"]> = {
   "a connection that breaks in the middle of the body": (step) => (response) => {
     const { status, headers, body } = HEALTHY[step];
     response.writeHead(status, { ...headers, "Content-Length": String(body.length) });
-    response.write(body.slice(0, body.length >> 1), () => response.destroy());
+    response.write(body.slice(0, -9), () => response.destroy());
   },
   "a status that HTTP does not have": () => ({ socket }) => socket?.end("HTTP/1.1 99 No\r\n\r\n"),
   "200 with broken JSON": (step) => answer(200, HEALTHY[step].body.slice(0, -9)),
@@ -100,7 +83,6 @@ const BROKEN: Record<string, Fault["at"]> = {
   "206 with an empty list": () => answer(206, "[]"),
 };
 
-/** Makes the faults that are logged with one reason. */
 const failing = (reason: Reason, faults: Record<string, Fault["at"]>) =>
   Object.entries(faults).map(([name, at]): Fault => ({ name, at, expected: 500, reason }));
 
