@@ -79,10 +79,15 @@ test("GET answers one 500 if all connections go silent, and 200 on new ones afte
   }
 });
 
-test("GET answers 200 after a caller has given up on a silent connection", async () => {
+test("GET answers 200 again, though each caller gives up on a silent connection before the deadline", async () => {
   await silence();
-  await assert.rejects(poll(fn.url, TOKEN, { signal: AbortSignal.timeout(6_000) }));
-  await isRightAgain();
+  const seen: (number | string)[] = [];
+  for (let i = 0; i < 3; i++) {
+    const answer = poll(fn.url, TOKEN, { signal: AbortSignal.timeout(6_000) });
+    seen.push(await answer.then(({ status }) => status, () => "given up"));
+  }
+  // The second may have begun before the function noticed that the first was gone.
+  assert.deepEqual([seen[0], seen[2]], ["given up", 200]);
 });
 
 test("GET answers one 500 if a connection goes silent between head and body, and 200 after it", async () => {
