@@ -110,7 +110,10 @@ function forAnyOrigin(response: Response): Response {
 
 /** Refuses a token as Auth does if lite does not know its algorithm: lite takes it for no token. */
 function refuseAlgorithm(request: Request, response: Response): Response {
-  if (new URL(request.url).pathname !== "/auth/v1/user" || response.status !== 401) return response;
+  const hasKey = request.headers.get("apikey") === PUBLISHABLE_KEY;
+  if (new URL(request.url).pathname !== "/auth/v1/user" || response.status !== 401 || !hasKey) {
+    return response;
+  }
   const headers = { "X-Sb-Error-Code": "bad_jwt", "X-Supabase-Api-Version": "2024-01-01" };
   return Response.json({ code: "bad_jwt", message: "invalid JWT" }, { status: 403, headers });
 }

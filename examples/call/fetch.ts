@@ -6,6 +6,8 @@ export async function syncStatus(url: string, key: string, accessToken: string):
   const response = await fetch(`${url}/functions/v1/get-sync-status`, { headers });
   // A gateway in the function's place may send a page of its own, even with a 200.
   const body: SyncStatus | ErrorBody | null = await response.json().catch(() => null);
-  if (body instanceof Object && "active" in body) return body;
-  throw new Error(body?.error && body.code ? body.code : `HTTP ${response.status} without a status`);
+  if (response.ok && body instanceof Object && "active" in body) return body;
+  throw new Error(
+    body && "error" in body && body.code ? body.code : `HTTP ${response.status} without a status`,
+  );
 }

@@ -49,7 +49,9 @@ function Running({ job, estimate }: { job: ActiveJob; estimate: JobEstimate | nu
   const { processed_calls: processed, total_calls: total } = job;
   // A total may be an estimate, and too low. Without a value the bar says only that work goes on.
   const isMeasured = total !== null && processed < total;
-  const counts = isMeasured ? `${job.progress_percent} %, ${processed} of ${total}` : processed;
+  const counts = isMeasured
+    ? `${Math.min(99, job.progress_percent ?? 0)} %, ${processed} of ${total}`
+    : processed;
   const minutesLeft = Math.ceil((estimate?.secondsRemaining ?? 0) / 60);
   return (
     <>

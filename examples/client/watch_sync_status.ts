@@ -194,12 +194,12 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
     over.abort();
     clearTimeout(timer);
     signal.removeEventListener("abort", end);
-    tab?.removeEventListener("visibilitychange", pollNow);
+    tab?.removeEventListener?.("visibilitychange", pollNow);
     globalThis.removeEventListener?.("online", onOnline);
   }
   signal.addEventListener("abort", end);
   // Hiding the tab ends the wait, and showing it polls. Only browsers have these events.
-  tab?.addEventListener("visibilitychange", pollNow);
+  tab?.addEventListener?.("visibilitychange", pollNow);
   globalThis.addEventListener?.("online", onOnline);
   if (signal.aborted) end();
   else pollNow();

@@ -6,6 +6,7 @@
 import { createClient } from "@supabase/supabase-js";
 import { accessTokenFrom, forgetSession, keepSession, watchUserId } from "../client/access_token.ts";
 import type { ActiveJob, RecentJob, SyncStatus } from "../client/types.ts";
+import { inTime } from "../client/in_time.ts";
 import { type JobEstimate, type SyncStatusProblem, watchSyncStatus } from "../client/watch_sync_status.ts";
 
 function part(id: string): HTMLElement {
@@ -84,7 +85,8 @@ function showUser(userId: string): void {
     set("request", "Starting the import …");
     const { data: { session } } = await supabase.auth.getSession();
     const headers = { Authorization: `Bearer ${session?.access_token}` };
-    const answer = await fetch("imports", { method: "POST", headers, signal }).catch(() => undefined);
+    const post = (signal: AbortSignal) => fetch("imports", { method: "POST", headers, signal });
+    const answer = await inTime(signal, post).catch(() => undefined);
     if (signal.aborted) return;
     isStarting = false;
     // 409: somebody else of the agency was quicker.
@@ -102,9 +104,10 @@ part("sign-in").onsubmit = async (event) => {
   isSigningIn = true;
   set("message", "Signing in …");
   const email = choice.value;
-  const { data } = await supabase.auth.signInWithPassword({ email, password: config.password });
+  const credentials = { email, password: config.password };
+  const answer = await inTime(null, () => supabase.auth.signInWithPassword(credentials)).catch(() => null);
   isSigningIn = false;
-  if (data.user) return showUser(data.user.id);
+  if (answer?.data.user) return showUser(answer.data.user.id);
   set("message", `${email} could not sign in. Please try again.`);
 };
 

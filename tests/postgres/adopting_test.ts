@@ -111,7 +111,7 @@ function copyInto(folder: string, form: string): void {
   assert.throws(run, /config\.toml/);
   assert.deepEqual(list(folder), []);
   Deno.mkdirSync(join(folder, "supabase/migrations"), { recursive: true });
-  Deno.writeTextFileSync(join(folder, "supabase/config.toml"), 'project_id = "theirs"\n');
+  Deno.writeTextFileSync(join(folder, "supabase/config.toml"), 'project_id = "theirs"');
   Deno.writeTextFileSync(join(folder, "supabase/migrations/29991231235959_tables.sql"), tables);
   run();
   const copied = list(folder);
