@@ -22,25 +22,18 @@ const REACT_NATIVE = {
   removeEventListener: undefined,
 };
 
-/** An answer that never comes: it fails once the signal is aborted. */
+/** Fails once the signal is aborted. */
 export const never = (signal?: AbortSignal | null): Promise<Response> =>
   new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
 
-/** What is given back after each test. */
-const { fetch, AbortController, AbortSignal, DOMException, addEventListener, removeEventListener } =
-  globalThis;
 const OWN = { fetch, AbortController, AbortSignal, DOMException, addEventListener, removeEventListener };
 const { random } = Math;
 
 /**
- * Registers a test that runs on a clock that stands still at `now`, in milliseconds since 1970, and once more
- * with the classes of React Native. It may replace `fetch`, `document` and `Math.random`.
+ * Registers a test on a clock that stands still at `now`, and once more with the globals of React Native. It may
+ * replace these, `document` and `Math.random`.
  */
-export function testOnFakeClock(
-  sentence: string,
-  now: number,
-  task: (clock: Clock) => Promise<void>,
-): void {
+export function testOnFakeClock(sentence: string, now: number, task: (clock: Clock) => Promise<void>): void {
   for (const [runtime, classes] of Object.entries({ "": {}, " (React Native)": REACT_NATIVE })) {
     test(sentence + runtime, async () => {
       const clock = FakeTimers.install({
