@@ -89,7 +89,6 @@ class Watch {
     this.tab.visibilityState = visible ? "visible" : "hidden";
     this.tab.dispatchEvent(new Event("visibilitychange"));
   }
-  goOnline = () => void this.window.dispatchEvent(new Event("online"));
   pass = (seconds: number) => this.clock.tickAsync(seconds * 1_000);
 
   /** How long the next poll comes after the last one. */
@@ -98,13 +97,6 @@ class Watch {
     await this.pass(300);
     const [last = NaN, next = NaN] = this.polls.slice(length - 1);
     return Math.round(next - last);
-  }
-
-  leftNothing(): void {
-    const { tab, window, controller: { signal } } = this;
-    const targets = [[tab, "visibilitychange"], [window, "online"], [signal, "abort"]] as const;
-    const listeners = targets.flatMap(([target, type]) => getEventListeners(target, type));
-    assert.deepEqual([this.ended, this.clock.countTimers(), listeners], [true, 0, []]);
   }
 }
 
@@ -121,25 +113,22 @@ function watching(
   });
 }
 
-const WAITS = [
-  [2, "while a job is active", active(), 0],
-  [6, "for a job of ten minutes", active(), 600],
-  [15, "for a job pending for an hour", active({ started_at: null }), HOUR],
-  [30, "while no job is active", idle, 0],
-] as const;
-for (const [seconds, what, answer, after] of WAITS) {
-  watching(`polls every ${seconds} s ${what}`, [answer], async (watch) => {
-    await watch.pass(after);
-    assert.equal(await watch.wait(), seconds);
-  });
-}
+watching(
+  "polls every 2 s while a job is active, then every 30 s",
+  [active(), active(), idle],
+  async (watch) => {
+    await watch.pass(34);
+    assert.deepEqual(watch.polls, [0, 2, 4, 34]);
+  },
+);
 
-const SPREADS = [
+const WAITS = [
   ["of an active job", active(), 12, 18],
+  ["of a pending job", active({ started_at: null }), 12, 18],
   ["without a job", idle, 221, 299],
   ["of failed polls", failed, 30, 60],
 ] as const;
-for (const [what, answer, shortest, longest] of SPREADS) {
+for (const [what, answer, shortest, longest] of WAITS) {
   watching(`waits ${shortest} to ${longest} s after an hour ${what}`, [answer], async (watch) => {
     for (const [chance, due] of [[0, shortest], [1, longest]] as const) {
       watch.chance = chance;
@@ -164,19 +153,12 @@ watching("goes by the server's time on a clock one day fast", [active(running)],
   assert.equal(await watch.wait(), 4);
 });
 
-const CHANGES: Record<string, (watch: Watch) => void> = {
-  "the tab is shown": (watch) => [false, true].forEach((visible) => watch.showTab(visible)),
-  "the network returns": (watch) => watch.goOnline(),
-  "another job has ended": (watch) => watch.answers.push(json({ active: false, recent_job: job })),
-};
-for (const [what, happens] of Object.entries(CHANGES)) {
-  watching(`waits 30 s again if ${what}`, [idle], async (watch) => {
-    await watch.pass(HOUR);
-    happens(watch);
-    await watch.pass(270);
-    assert.equal(await watch.wait(), 30);
-  });
-}
+watching("waits 30 s again after another job has ended", [idle], async (watch) => {
+  await watch.pass(HOUR);
+  watch.answers.push(json({ active: false, recent_job: job }));
+  await watch.pass(270);
+  assert.equal(await watch.wait(), 30);
+});
 
 watching("polls in no hidden tab, and at once when it is shown", [idle], async (watch) => {
   await watch.pass(5);
@@ -186,13 +168,16 @@ watching("polls in no hidden tab, and at once when it is shown", [idle], async (
   watch.showTab(true);
   await watch.pass(0);
   assert.deepEqual(watch.polls, [0, 605]);
+  assert.equal(await watch.wait(), 30);
 });
 
 watching("polls at random within 4 s when the network returns", [idle], async (watch) => {
-  await watch.pass(5);
-  watch.goOnline();
+  await watch.pass(600);
+  const { length } = watch.polls;
+  watch.window.dispatchEvent(new Event("online"));
   await watch.pass(4);
-  assert.deepEqual(watch.polls, [0, 7]);
+  assert.deepEqual(watch.polls.slice(length), [602]);
+  assert.equal(await watch.wait(), 30);
 });
 
 const FAULTS: Record<string, Answer> = {
@@ -262,27 +247,24 @@ watching("asks for one token a poll if each is refused", [unauthorized], async (
   assert.equal(watch.refused.length, watch.reports.length + 1);
 }, nextToken);
 
-for (
-  const [kind, answer] of Object.entries({ signed_out: unauthorized, forbidden: error(403, "forbidden") })
-) {
-  watching(`ends with ${kind}`, [answer], async (watch) => {
+const ENDS = [
+  ["with signed_out", unauthorized, ["signed_out"]],
+  ["with forbidden", error(403, "forbidden"), ["forbidden"]],
+  ["on abort between polls", idle, ["idle"]],
+  ["on abort during a poll", never, []],
+] as const;
+for (const [how, answer, reports] of ENDS) {
+  watching(`ends ${how}, and leaves nothing`, [answer], async (watch) => {
+    if (how.startsWith("on abort")) watch.controller.abort();
+    await watch.pass(1);
+    const { tab, window, controller: { signal } } = watch;
+    const targets = [[tab, "visibilitychange"], [window, "online"], [signal, "abort"]] as const;
+    const listeners = targets.flatMap(([target, type]) => getEventListeners(target, type));
+    assert.deepEqual([watch.ended, watch.clock.countTimers(), listeners], [true, 0, []]);
     watch.pollNow();
     await watch.pass(600);
-    assert.deepEqual([watch.reports, watch.polls.length], [[kind], 1]);
-    watch.leftNothing();
+    assert.deepEqual([watch.reports, watch.polls.length], [reports, 1]);
   }, unlessRefused);
-}
-
-for (const [when, answer] of Object.entries({ "between polls": idle, "during a poll": never })) {
-  watching(`ends on abort ${when}, and reports nothing more`, [answer], async (watch) => {
-    const { length } = watch.reports;
-    watch.controller.abort();
-    await watch.pass(1);
-    watch.leftNothing();
-    watch.pollNow();
-    await watch.pass(60);
-    assert.deepEqual([watch.polls.length, watch.reports.length], [1, length]);
-  });
 }
 
 const { addEventListener, removeEventListener } = globalThis;

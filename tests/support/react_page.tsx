@@ -1,7 +1,4 @@
-/**
- * What is copied for React, on a page, under StrictMode. A test writes what is shown, and to whom: "hook ann", or
- * "hook ann ?query Bearer other" for another address and another client of supabase-js.
- */
+/** A test writes what is shown, to whom, and from which address and project: "hook ann ?query Bearer other". */
 
 /// <reference lib="dom" />
 
@@ -48,7 +45,7 @@ function Fed({ isShown, ...seen }: UseSyncStatusOptions & { isShown: boolean; wh
   return isShown && [1, 2].map((key) => <Seen key={key} useSeen={useSeen} {...seen} />);
 }
 
-/** A button that polls, and says what is seen; each render says it to the console. */
+/** A button that polls, and says what is seen, as does each render to the console. */
 function Seen({ who, useSeen, ...options }: Props) {
   const { status, estimate, problem, pollNow } = useSeen(options);
   const first = useMemo(() => pollNow, [who]);
