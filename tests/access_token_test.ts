@@ -10,7 +10,6 @@ const REFRESH = "https://project.test/auth/v1/token?grant_type=refresh_token";
 type Answer = () => Response;
 const refuses = (status: number, code?: string): Answer => () =>
   Response.json({ code }, { status, headers: { "X-Supabase-Api-Version": "2024-01-01" } });
-const isDown = refuses(503);
 
 /** A model of Auth, and tabs of supabase-js that share one storage. Tokens are a user and a number. */
 class Auth {
@@ -90,13 +89,11 @@ withAuth("accessTokenFrom rejects if the user's session is not stored, until non
   assert.deepEqual(given, ["Error", "bob 1", "Error", "Error", "Error", null]);
 });
 
-for (const stored of ["bob", undefined]) {
-  withAuth(`accessTokenFrom gives null for a refused token if ${stored} is stored now`, async (auth) => {
-    const tab = await auth.openAs("ann");
-    auth.store(stored);
-    assert.equal(await auth.settle(accessTokenFrom(tab.auth, "ann")("ann 0")), null);
-  });
-}
+withAuth("accessTokenFrom gives null for a refused token if another's is stored now", async (auth) => {
+  const tab = await auth.openAs("ann");
+  auth.store("bob");
+  assert.equal(await auth.settle(accessTokenFrom(tab.auth, "ann")("ann 0")), null);
+});
 
 const CODES = "refresh_token_not_found refresh_token_already_used session_expired session_not_found";
 for (const code of [...CODES.split(" "), "user_banned", "user_not_found", "validation_failed"]) {
@@ -166,7 +163,7 @@ withAuth("forgetSession reports a sign-out if nothing is stored, but not in an o
   const tab = await auth.openAs("ann", HOUR);
   const events: string[] = [];
   tab.auth.onAuthStateChange((event) => void events.push(event));
-  auth.fault = isDown;
+  auth.fault = refuses(503);
   await auth.settle(forgetSession(tab.auth, "ann"));
   assert.equal(sessionStorage.length, 1);
   sessionStorage.clear();
@@ -201,7 +198,7 @@ withAuth("watchUserId tells nothing that comes after its end", async (auth) => {
 
 for (const [due, answer] of [["ann", undefined], [null, refuses(400, "session_expired")]] as const) {
   withAuth(`watchUserId tells nothing in an outage, and ${due} after it`, async (auth) => {
-    auth.fault = isDown;
+    auth.fault = refuses(503);
     const tab = await auth.openAs("ann", HOUR);
     const told: (string | null)[] = [];
     watchUserId(tab.auth, (userId) => told.push(userId));

@@ -60,8 +60,8 @@ if (browser) {
 
   const shows = async (text: string) => {
     // TanStack Query renders by a timer.
-    const isShown = () =>
-      tab.clock.runFor(1).then(() => tab.getByText(text, { exact: true }).first().isVisible());
+    const line = tab.getByText(text, { exact: true }).first();
+    const isShown = () => tab.clock.runFor(1).then(() => line.isVisible());
     await until(isShown).catch(async () => assert.equal(await tab.locator("body").innerText(), text));
   };
   /** Lets seconds pass, in steps: what the page sends is answered between. */

@@ -13,8 +13,7 @@ const HOUR = 3_600;
 const { job }: { job: ActiveJob } = JSON.parse(ACTIVE_EXAMPLE);
 const IDLE = { active: false, recent_job: null };
 
-type Init = { headers: { Authorization: string }; signal: AbortSignal };
-type Answer = (signal: AbortSignal) => Response | Promise<Response>;
+type Answer = (signal?: AbortSignal | null) => Response | Promise<Response>;
 const json = (body: unknown, status = 200): Answer => () => Response.json(body, { status });
 const idle = json(IDLE);
 const active = (changes: Partial<ActiveJob> = {}) => json({ active: true, job: { ...job, ...changes } });
@@ -25,12 +24,11 @@ const failed = error(500, "internal_error");
 type GetToken = (refused?: string) => string | null | Promise<string | null>;
 const unlessRefused: GetToken = (refused) => refused ? null : "token";
 const nextToken: GetToken = (refused) => refused ? `${refused}+` : "token";
-const neverSettles: GetToken = () => new Promise(() => {});
 
 /** A watch, and what it did. The answers come in turn, the last one again and again. Time is in seconds. */
 class Watch {
   polls: number[] = [];
-  sent: string[] = [];
+  sent: (string | null)[] = [];
   /** What `getAccessToken` is told. */
   refused: (string | undefined)[] = [];
   /** "active", "idle" or a problem's kind. */
@@ -75,12 +73,12 @@ class Watch {
     void ended.then(() => this.ended = true);
   }
 
-  #fetch = async (_: string, { headers, signal }: Init) => {
+  #fetch: typeof fetch = async (_, init) => {
     // The clock sets what is due at once a millisecond later.
     this.polls.push(Math.floor(performance.now() / 10) / 100);
-    this.sent.push(headers.Authorization);
+    this.sent.push(new Headers(init?.headers).get("Authorization"));
     const answer = this.answers[Math.min(this.polls.length, this.answers.length) - 1] ?? failed;
-    const response = await answer(signal);
+    const response = await answer(init?.signal);
     response.headers.set("Date", new Date(START + performance.now()).toUTCString());
     return response;
   };
@@ -213,7 +211,7 @@ watching("waits longer after each failure, until pollNow", [active(), failed], a
 watching("asks for a token again after 2 to 15 s if none comes", [idle], async (watch) => {
   await watch.pass(HOUR);
   assert.deepEqual([watch.retries[0], watch.retries.at(-1), watch.polls], [2, 15, []]);
-}, neverSettles);
+}, () => new Promise(() => {}));
 
 watching("polls at once on pollNow, and every 2 s at most", [failed], async (watch) => {
   await watch.pass(3);
@@ -269,9 +267,7 @@ for (const [how, answer, reports] of ENDS) {
 
 const { addEventListener, removeEventListener } = globalThis;
 watching("goes on if the page's functions throw", [active(), failed, active()], async (watch) => {
-  watch.reports.push = () => {
-    throw new Error("a mistake of the page");
-  };
+  watch.reports.push = () => assert.fail("a mistake of the page");
   const ignore = (event: Event) => event.preventDefault();
   addEventListener("unhandledrejection", ignore);
   await watch.pass(10);

@@ -16,15 +16,11 @@ export async function launch(what: string): Promise<Browser | undefined> {
     { channel: "chrome" },
     { channel: "msedge" },
   ];
+  // A signal is to end the process, not only the browser.
+  const signals = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false };
   for (const browser of browsers) {
     try {
-      // A signal is to end the process, not only the browser.
-      return await chromium.launch({
-        ...browser,
-        handleSIGINT: false,
-        handleSIGTERM: false,
-        handleSIGHUP: false,
-      });
+      return await chromium.launch({ ...browser, ...signals });
     } catch (error) {
       if (named) throw error;
     }

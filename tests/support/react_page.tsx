@@ -13,9 +13,10 @@ import { useSyncStatus, type UseSyncStatusOptions } from "../../examples/react/u
 
 const supabase = createClient("https://project-ref.supabase.co", "key", { global: { fetch: keepSession() } });
 const other = createClient("https://other.supabase.co", "key");
+const cache = new QueryClient({ defaultOptions: { queries: { placeholderData: keepPreviousData } } });
 const start = () => fetch("/imports", { method: "POST" });
 const userIds: Record<string, string | null> = { ann: "ann", bob: "bob", nobody: null };
-type Props = UseSyncStatusOptions & { who: string; useSeen: typeof useSyncStatus };
+type Props = UseSyncStatusOptions & { who: string };
 
 function Page() {
   const [[what, who = "", query = "", , project], setShown] = useState<string[]>([]);
@@ -30,23 +31,23 @@ function Page() {
   const { auth } = project === "other" ? other : supabase;
   const seen = { who, url, auth, userId: userIds[who] };
   return (
-    <>
+    <QueryClientProvider client={cache}>
       <input onChange={(event) => show(event.target.value.split(" "))} />
       {what === "hook" && <Seen useSeen={useSyncStatus} {...seen} />}
       {(what === "query" || what === "feed") && <Fed isShown={what === "query"} {...seen} />}
       {what === "example" && <Import key={who} {...{ supabase, url, start }} />}
-    </>
+    </QueryClientProvider>
   );
 }
 
-function Fed({ isShown, ...seen }: UseSyncStatusOptions & { isShown: boolean; who: string }) {
+function Fed({ isShown, ...seen }: Props & { isShown: boolean }) {
   useSyncStatusFeed(seen);
   const useSeen = ({ userId }: UseSyncStatusOptions) => useSyncStatusQuery(userId);
   return isShown && [1, 2].map((key) => <Seen key={key} useSeen={useSeen} {...seen} />);
 }
 
 /** A button that polls, and says what is seen, as does each render to the console. */
-function Seen({ who, useSeen, ...options }: Props) {
+function Seen({ who, useSeen, ...options }: Props & { useSeen: typeof useSyncStatus }) {
   const { status, estimate, problem, pollNow } = useSeen(options);
   const first = useMemo(() => pollNow, [who]);
   const job = status?.active ? `${status.job.progress_percent} %, ${estimate?.callsPerSecond}/s` : "idle";
@@ -55,10 +56,8 @@ function Seen({ who, useSeen, ...options }: Props) {
   return <button type="button" onClick={pollNow}>{pollNow === first ? text : "another pollNow"}</button>;
 }
 
-const cache = new QueryClient({ defaultOptions: { queries: { placeholderData: keepPreviousData } } });
-const page = (
-  <QueryClientProvider client={cache}>
+createRoot(document.body).render(
+  <StrictMode>
     <Page />
-  </QueryClientProvider>
+  </StrictMode>,
 );
-createRoot(document.body).render(<StrictMode>{page}</StrictMode>);
