@@ -32,7 +32,7 @@ if (browser) {
 
   const reply = async (route: Route) => {
     const { pathname, search } = new URL(route.request().url());
-    asked.push(`${pathname}${search} ${route.request().headers().authorization}`);
+    asked.push(pathname + search);
     let response = new Response("", { headers: { "Content-Type": "text/html" } });
     if (pathname.endsWith("/get-sync-status")) response = await answer();
     if (pathname.endsWith("/token")) response = await refresh();
@@ -133,10 +133,10 @@ if (browser) {
     await shows("ann: no status, forbidden");
   });
 
-  test("hook: another address or client of supabase-js begins a new watch", async () => {
-    for (const each of ["?one Bearer project-ref", "?two Bearer project-ref", "?two Bearer other"]) {
-      await show(`hook ann ${each}`);
-      await until(() => askedFor("sync-status").at(-1)?.endsWith(each) === true);
+  test("hook: another address begins a new watch", async () => {
+    for (const query of ["?one", "?two"]) {
+      await show(`hook ann ${query}`);
+      await until(() => askedFor(query).length > 0);
     }
   });
 

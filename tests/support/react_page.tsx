@@ -1,4 +1,4 @@
-/** A test writes what is shown, to whom, and from which address and project: "hook ann ?query Bearer other". */
+/** A test writes what is shown, to whom, and what is added to the address: "hook ann ?query". */
 
 /// <reference lib="dom" />
 
@@ -12,31 +12,31 @@ import { keepSession } from "../../examples/client/access_token.ts";
 import { useSyncStatus, type UseSyncStatusOptions } from "../../examples/react/use_sync_status.ts";
 
 const supabase = createClient("https://project-ref.supabase.co", "key", { global: { fetch: keepSession() } });
-const other = createClient("https://other.supabase.co", "key");
 const cache = new QueryClient({ defaultOptions: { queries: { placeholderData: keepPreviousData } } });
 const start = () => fetch("/imports", { method: "POST" });
 const userIds: Record<string, string | null> = { ann: "ann", bob: "bob", nobody: null };
 type Props = UseSyncStatusOptions & { who: string };
 
 function Page() {
-  const [[what, who = "", query = "", , project], setShown] = useState<string[]>([]);
+  const [[what, who = "", query = ""], setShown] = useState<string[]>([]);
   const show = (shown: string[]) => {
-    const [, id, , , project = "project-ref"] = shown;
+    const [, id] = shown;
     const expires_at = id === "expired" ? 1 : 1e10;
-    const session = { access_token: project, refresh_token: "r", expires_at, user: { id } };
-    if (id) localStorage.setItem(`sb-${project}-auth-token`, JSON.stringify(session));
+    const session = { access_token: "a", refresh_token: "r", expires_at, user: { id } };
+    if (id) localStorage.setItem("sb-project-ref-auth-token", JSON.stringify(session));
     setShown(shown);
   };
   const url = `/functions/v1/get-sync-status${query}`;
-  const { auth } = project === "other" ? other : supabase;
-  const seen = { who, url, auth, userId: userIds[who] };
+  const seen = { who, url, auth: supabase.auth, userId: userIds[who] };
   return (
-    <QueryClientProvider client={cache}>
-      <input onChange={(event) => show(event.target.value.split(" "))} />
-      {what === "hook" && <Seen useSeen={useSyncStatus} {...seen} />}
-      {(what === "query" || what === "feed") && <Fed isShown={what === "query"} {...seen} />}
-      {what === "example" && <Import key={who} {...{ supabase, url, start }} />}
-    </QueryClientProvider>
+    <StrictMode>
+      <QueryClientProvider client={cache}>
+        <input onChange={(event) => show(event.target.value.split(" "))} />
+        {what === "hook" && <Seen useSeen={useSyncStatus} {...seen} />}
+        {(what === "query" || what === "feed") && <Fed isShown={what === "query"} {...seen} />}
+        {what === "example" && <Import key={who} {...{ supabase, url, start }} />}
+      </QueryClientProvider>
+    </StrictMode>
   );
 }
 
@@ -56,8 +56,4 @@ function Seen({ who, useSeen, ...options }: Props & { useSeen: typeof useSyncSta
   return <button type="button" onClick={pollNow}>{pollNow === first ? text : "another pollNow"}</button>;
 }
 
-createRoot(document.body).render(
-  <StrictMode>
-    <Page />
-  </StrictMode>,
-);
+createRoot(document.body).render(<Page />);
