@@ -13,7 +13,6 @@ const refuses = (status: number, code?: string): Answer => () =>
 
 /** A model of Auth, and tabs of supabase-js that share one storage. Tokens are a user and a number. */
 class Auth {
-  /** Answers instead. */
   fault: Answer | undefined;
   requests: string[] = [];
   #sessions = 0;
@@ -34,7 +33,6 @@ class Auth {
     return Response.json(this.#begin(email ?? refresh_token.split(" ")[0]));
   };
 
-  /** Stores a new session of this user, or none. */
   store(user?: string): void {
     sessionStorage.clear();
     if (user) sessionStorage.setItem("session", JSON.stringify(this.#begin(user)));

@@ -83,7 +83,7 @@ if (browser) {
   };
 
   for (const what of ["hook", "query"]) {
-    test(`${what}: keeps the status in an outage, and polls nothing after an end until somebody asks`, async () => {
+    test(`${what}: keeps the status in an outage, and polls after an end only if asked`, async () => {
       const button = tab.getByRole("button").first();
       await show(`${what} ann`);
       await shows("ann: 50 %, 2.5/s, no problem");

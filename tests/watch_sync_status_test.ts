@@ -44,14 +44,10 @@ class Watch {
   pollNow: () => void;
 
   constructor(readonly clock: Clock, readonly answers: Answer[], getToken: GetToken) {
-    const addEventListener = this.window.addEventListener.bind(this.window);
-    const removeEventListener = this.window.removeEventListener.bind(this.window);
-    Object.assign(globalThis, {
-      document: this.tab,
-      addEventListener,
-      removeEventListener,
-      fetch: this.#fetch,
-    });
+    const { tab, window } = this;
+    const addEventListener = window.addEventListener.bind(window);
+    const removeEventListener = window.removeEventListener.bind(window);
+    Object.assign(globalThis, { document: tab, addEventListener, removeEventListener, fetch: this.#fetch });
     Math.random = () => this.chance;
     const { ended, pollNow } = watchSyncStatus({
       url: "https://project.test/functions/v1/get-sync-status",
@@ -111,14 +107,10 @@ function watching(
   });
 }
 
-watching(
-  "polls every 2 s while a job is active, then every 30 s",
-  [active(), active(), idle],
-  async (watch) => {
-    await watch.pass(34);
-    assert.deepEqual(watch.polls, [0, 2, 4, 34]);
-  },
-);
+watching("polls every 2 s with a job, every 30 s without", [active(), active(), idle], async (watch) => {
+  await watch.pass(34);
+  assert.deepEqual(watch.polls, [0, 2, 4, 34]);
+});
 
 const WAITS = [
   ["of an active job", active(), 12, 18],
@@ -136,9 +128,12 @@ for (const [what, answer, shortest, longest] of WAITS) {
   });
 }
 
-watching("polls 45 times in an idle hour at most", [idle], async (watch) => {
+watching("polls 45 times in an idle hour at most, and anew after another job", [idle], async (watch) => {
   await watch.pass(HOUR);
   assert(watch.polls.length <= 45, `${watch.polls.length}`);
+  watch.answers.push(json({ active: false, recent_job: job }));
+  await watch.pass(270);
+  assert.equal(await watch.wait(), 30);
 });
 
 const running = { started_at: "2025-03-15T09:55:00Z", last_activity_at: "2025-03-15T10:00:00Z" };
@@ -149,13 +144,6 @@ watching("goes by the server's time on a clock one day fast", [active(running)],
   await watch.pass(10);
   assert.equal(watch.estimate?.stalled, true);
   assert.equal(await watch.wait(), 4);
-});
-
-watching("waits 30 s again after another job has ended", [idle], async (watch) => {
-  await watch.pass(HOUR);
-  watch.answers.push(json({ active: false, recent_job: job }));
-  await watch.pass(270);
-  assert.equal(await watch.wait(), 30);
 });
 
 watching("polls in no hidden tab, and at once when it is shown", [idle], async (watch) => {
@@ -169,7 +157,7 @@ watching("polls in no hidden tab, and at once when it is shown", [idle], async (
   assert.equal(await watch.wait(), 30);
 });
 
-watching("polls at random within 4 s when the network returns", [idle], async (watch) => {
+watching("polls within 4 s, at random, when the network returns", [idle], async (watch) => {
   await watch.pass(600);
   const { length } = watch.polls;
   watch.window.dispatchEvent(new Event("online"));
