@@ -11,7 +11,7 @@ type Answer = () => Response;
 const refuses = (status: number, code?: string): Answer => () =>
   Response.json({ code }, { status, headers: { "X-Supabase-Api-Version": "2024-01-01" } });
 
-/** A model of Auth, and tabs of supabase-js that share one storage. Tokens are a user and a number. */
+/** A model of Auth, and tabs that share a storage. Tokens are a user and a number. */
 class Auth {
   fault: Answer | undefined;
   requests: string[] = [];

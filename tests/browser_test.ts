@@ -11,7 +11,7 @@ const IMPORTING = "importing@example.com";
 const FINISHED = "finished@example.com";
 const NEW = "new@example.com";
 
-/** When each tab is opened, by both clocks: the seeded job has just begun. */
+/** When each tab is opened: the seeded job has just begun. */
 const NOW = "Sat, 15 Mar 2025 10:00:00 GMT";
 
 const job = (title: string, done: string, facts: string) =>
@@ -143,7 +143,7 @@ if (browser) {
     }
   };
 
-  inBrowser("each user and state of a job is shown, and nothing of the one before", async (tab) => {
+  inBrowser("each user and state of a job is shown, and no other", async (tab) => {
     for (const email of Object.keys(SEEN)) {
       await signIn(tab, email);
       await looksRight(tab);
@@ -170,7 +170,7 @@ if (browser) {
     arrived = [];
     [down, held] = [undefined, down];
     for (let times = 0; times < 3; times++) await tab.keyboard.press("Enter");
-    // The second poll leaves when the first has been answered.
+    // By the second poll the first has been answered.
     await poll(tab, () => count(`GET ${FUNCTION_PATH}`) > 1);
     await shows(tab, withRequest("Starting the import …"));
     await looksRight(tab);
@@ -183,7 +183,7 @@ if (browser) {
     assert.equal(await tab.locator(":focus").getAttribute("id"), "card");
   });
 
-  inBrowser("in an outage the page says so, also when it is opened", async (tab) => {
+  inBrowser("in an outage the page says so, also when opened", async (tab) => {
     down = /functions/;
     await signIn(tab, FINISHED, `${FINISHED} | Looking for an import … | ${UNREACHABLE}`);
     await looksRight(tab);

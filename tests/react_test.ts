@@ -64,7 +64,7 @@ if (browser) {
     const isShown = () => tab.clock.runFor(1).then(() => line.isVisible());
     await until(isShown).catch(async () => assert.equal(await tab.locator("body").innerText(), text));
   };
-  /** Lets seconds pass, in steps: what the page sends is answered between. */
+  /** In steps: what the page sends is answered between. */
   const pass = async (seconds: number) => {
     for (let left = seconds; left > 0; left -= 10) {
       await tab.clock.runFor(Math.min(left, 10) * 1_000);
@@ -126,7 +126,7 @@ if (browser) {
     });
   }
 
-  test("query: a component shown after the end of the watch says it", async () => {
+  test("query: a component shown after the end says it", async () => {
     await show("feed ann", refusal(403, "forbidden"));
     await pass(600);
     await show("query ann");

@@ -25,7 +25,7 @@ type GetToken = (refused?: string) => string | null | Promise<string | null>;
 const unlessRefused: GetToken = (refused) => refused ? null : "token";
 const nextToken: GetToken = (refused) => refused ? `${refused}+` : "token";
 
-/** A watch, and what it did. The answers come in turn, the last one again and again. Time is in seconds. */
+/** A watch, and what it did. The answers come in turn, the last one for good. Time is in seconds. */
 class Watch {
   polls: number[] = [];
   sent: (string | null)[] = [];
@@ -85,7 +85,7 @@ class Watch {
   }
   pass = (seconds: number) => this.clock.tickAsync(seconds * 1_000);
 
-  /** How long the next poll comes after the last one. */
+  /** The time between the last poll and the next. */
   async wait(): Promise<number> {
     const { length } = this.polls;
     await this.pass(300);
@@ -128,7 +128,7 @@ for (const [what, answer, shortest, longest] of WAITS) {
   });
 }
 
-watching("polls 45 times in an idle hour at most, and anew after another job", [idle], async (watch) => {
+watching("polls 45 times in an idle hour at most, and anew after a job", [idle], async (watch) => {
   await watch.pass(HOUR);
   assert(watch.polls.length <= 45, `${watch.polls.length}`);
   watch.answers.push(json({ active: false, recent_job: job }));

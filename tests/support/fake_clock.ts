@@ -26,10 +26,7 @@ export const never = (signal?: AbortSignal | null): Promise<Response> =>
 const OWN = { fetch, AbortController, AbortSignal, DOMException, addEventListener, removeEventListener };
 const { random } = Math;
 
-/**
- * Registers a test on a clock that stands still at `now`, and once more with the globals of React Native. It may
- * replace these, `document` and `Math.random`.
- */
+/** Registers a test on a clock at `now`, in milliseconds since 1970, and once more as on React Native. */
 export function testOnFakeClock(sentence: string, now: number, task: (clock: Clock) => Promise<void>): void {
   for (const [runtime, classes] of Object.entries({ "": {}, " (React Native)": REACT_NATIVE })) {
     test(sentence + runtime, async () => {
