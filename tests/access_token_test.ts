@@ -1,5 +1,3 @@
-/** The client's access_token.ts with the real supabase-js, on a fake clock, against an Auth that is modelled. */
-
 import assert from "node:assert/strict";
 import type { Clock } from "@sinonjs/fake-timers";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
@@ -12,11 +10,9 @@ const REFRESH = "https://project.test/auth/v1/token?grant_type=refresh_token";
 type Answer = () => Response;
 const refuses = (status: number, code?: string): Answer => () =>
   Response.json({ code }, { status, headers: { "X-Supabase-Api-Version": "2024-01-01" } });
-const isDown = refuses(503);
 
-/** Auth, and a browser whose tabs share one storage. Tokens are a user and a number. Time is in seconds. */
+/** A model of Auth, and tabs that share a storage. Tokens are a user and a number. */
 class Auth {
-  /** Answers in the place of Auth. */
   fault: Answer | undefined;
   requests: string[] = [];
   #sessions = 0;
@@ -37,7 +33,6 @@ class Auth {
     return Response.json(this.#begin(email ?? refresh_token.split(" ")[0]));
   };
 
-  /** Puts a new session of this user, or of nobody, into the storage. */
   store(user?: string): void {
     sessionStorage.clear();
     if (user) sessionStorage.setItem("session", JSON.stringify(this.#begin(user)));
@@ -48,7 +43,6 @@ class Auth {
     return createClient("http://project.test", "key", { auth, global: { fetch: keepSession(this.#answer) } });
   }
 
-  /** Opens a tab in which this user has signed in so many seconds ago. */
   async openAs(user: string, secondsAgo = 0): Promise<SupabaseClient> {
     this.store(user);
     await this.pass(secondsAgo);
@@ -57,7 +51,7 @@ class Auth {
 
   pass = (seconds: number) => this.clock.tickAsync(seconds * 1_000);
 
-  /** What a call gives within this time, or the name of what it throws. */
+  /** What a call gives within these seconds, or the name of what it throws. */
   async settle<Result>(call: Promise<Result>, seconds = 100): Promise<Result | string> {
     let result: Result | string = "nothing yet";
     call.catch((error: Error) => error.name).then((given) => result = given);
@@ -83,30 +77,21 @@ withAuth("accessTokenFrom gives what is stored, refreshed only if that was refus
   assert.equal(await auth.settle(getAccessToken("ann 1")), "ann 2");
 });
 
-for (
-  const [what, stored, due] of [
-    ["rejects as long as another's session is stored", ["ann", "ann", "bob"], ["Error", "Error", "bob 2"]],
-    ["rejects if a session is replaced", ["ann", undefined, "bob"], ["Error", "Error", "bob 1"]],
-    ["rejects if another's is stored late", [undefined, "ann", undefined], ["Error", "Error", "Error"]],
-    ["gives null if nothing is stored twice", [undefined, undefined], ["Error", null]],
-  ] as const
-) {
-  withAuth(`accessTokenFrom ${what}, while none was refused`, async (auth) => {
-    const getAccessToken = accessTokenFrom(auth.open().auth, "bob");
-    for (const [index, user] of stored.entries()) {
-      auth.store(user);
-      assert.equal(await auth.settle(getAccessToken()), due[index]);
-    }
-  });
-}
+withAuth("accessTokenFrom rejects if the user's session is not stored, until none is twice", async (auth) => {
+  const getAccessToken = accessTokenFrom(auth.open().auth, "bob");
+  const given: unknown[] = [];
+  for (const user of ["ann", "bob", undefined, "ann", undefined, undefined]) {
+    auth.store(user);
+    given.push(await auth.settle(getAccessToken()));
+  }
+  assert.deepEqual(given, ["Error", "bob 1", "Error", "Error", "Error", null]);
+});
 
-for (const stored of ["bob", undefined]) {
-  withAuth(`accessTokenFrom gives null for a refused token if ${stored} is stored now`, async (auth) => {
-    const tab = await auth.openAs("ann");
-    auth.store(stored);
-    assert.equal(await auth.settle(accessTokenFrom(tab.auth, "ann")("ann 0")), null);
-  });
-}
+withAuth("accessTokenFrom gives null for a refused token if another's is stored now", async (auth) => {
+  const tab = await auth.openAs("ann");
+  auth.store("bob");
+  assert.equal(await auth.settle(accessTokenFrom(tab.auth, "ann")("ann 0")), null);
+});
 
 const CODES = "refresh_token_not_found refresh_token_already_used session_expired session_not_found";
 for (const code of [...CODES.split(" "), "user_banned", "user_not_found", "validation_failed"]) {
@@ -121,7 +106,7 @@ for (const code of [...CODES.split(" "), "user_banned", "user_not_found", "valid
   });
 }
 
-withAuth("two tabs that refresh one session at once both get a token", async (auth) => {
+withAuth("two tabs that refresh at once both get a token", async (auth) => {
   const tabs = [await auth.openAs("ann"), auth.open()];
   const calls = tabs.map((tab) => auth.settle(accessTokenFrom(tab.auth, "ann")("ann 0")));
   const [first, second] = await Promise.all(calls);
@@ -129,14 +114,13 @@ withAuth("two tabs that refresh one session at once both get a token", async (au
   assert.equal(second, first);
 });
 
-for (
-  const [what, fault] of Object.entries<Answer>({
-    "Auth limits requests": refuses(429, "over_request_rate_limit"),
-    "a captive portal answers with a page": () => new Response("<html>"),
-    "a proxy answers with other JSON": () => Response.json({ ok: true }),
-  })
-) {
-  withAuth(`nobody is signed out while ${what}, and there is a token after it`, async (auth) => {
+const OUTAGES: Record<string, Answer> = {
+  "Auth limits requests": refuses(429, "over_request_rate_limit"),
+  "a captive portal answers with a page": () => new Response("<html>"),
+  "a proxy answers with other JSON": () => Response.json({ ok: true }),
+};
+for (const [what, fault] of Object.entries(OUTAGES)) {
+  withAuth(`a session outlives that ${what}`, async (auth) => {
     auth.fault = fault;
     const tab = await auth.openAs("ann", HOUR);
     const getAccessToken = accessTokenFrom(tab.auth, "ann");
@@ -146,7 +130,7 @@ for (
   });
 }
 
-withAuth("keepSession ends a refresh with its caller's signal, or after 15 s", async (auth) => {
+withAuth("keepSession ends a refresh by its caller's signal, or after 15 s", async (auth) => {
   let sent: AbortSignal | null | undefined;
   const send = keepSession((_, init) => never(sent = init?.signal));
   const caller = new AbortController();
@@ -157,14 +141,14 @@ withAuth("keepSession ends a refresh with its caller's signal, or after 15 s", a
   assert.equal(sent?.aborted, true);
 });
 
-withAuth("keepSession passes every request but a refresh untouched", async () => {
+withAuth("keepSession changes nothing but a refresh", async () => {
   const init = {};
   const answer = new Response(null, { status: 429 });
   const send = keepSession((_, sent) => Promise.resolve(sent === init ? answer : new Response()));
   assert.equal(await send(REFRESH.replace("refresh_token", "password"), init), answer);
 });
 
-withAuth("forgetSession removes the user's session here, and nobody else's", async (auth) => {
+withAuth("forgetSession removes the user's session here, and no other", async (auth) => {
   const tab = await auth.openAs("ann");
   await auth.settle(forgetSession(tab.auth, "bob"));
   assert.deepEqual([sessionStorage.length, auth.requests], [1, []]);
@@ -173,11 +157,11 @@ withAuth("forgetSession removes the user's session here, and nobody else's", asy
   assert.match(String(auth.requests), /logout\?scope=local$/);
 });
 
-withAuth("forgetSession reports a sign-out if nothing is stored, and not in an outage", async (auth) => {
+withAuth("forgetSession reports a sign-out if nothing is stored, but not in an outage", async (auth) => {
   const tab = await auth.openAs("ann", HOUR);
   const events: string[] = [];
   tab.auth.onAuthStateChange((event) => void events.push(event));
-  auth.fault = isDown;
+  auth.fault = refuses(503);
   await auth.settle(forgetSession(tab.auth, "ann"));
   assert.equal(sessionStorage.length, 1);
   sessionStorage.clear();
@@ -185,7 +169,7 @@ withAuth("forgetSession reports a sign-out if nothing is stored, and not in an o
   assert.equal(events.at(-1), "SIGNED_OUT");
 });
 
-withAuth("watchUserId tells who is signed in, and each change once, until its end", async (auth) => {
+withAuth("watchUserId tells who is signed in, once a change, until its end", async (auth) => {
   const tab = auth.open();
   const told: (string | null)[] = [];
   const end = watchUserId(tab.auth, (userId) => told.push(userId));
@@ -197,7 +181,7 @@ withAuth("watchUserId tells who is signed in, and each change once, until its en
   assert.deepEqual(told, [null, "ann", "bob", null]);
 });
 
-withAuth("watchUserId tells nothing of what is answered after its end", async (auth) => {
+withAuth("watchUserId tells nothing that comes after its end", async (auth) => {
   const tab = auth.open();
   const { getSession } = tab.auth;
   tab.auth.getSession = () => {
@@ -212,7 +196,7 @@ withAuth("watchUserId tells nothing of what is answered after its end", async (a
 
 for (const [due, answer] of [["ann", undefined], [null, refuses(400, "session_expired")]] as const) {
   withAuth(`watchUserId tells nothing in an outage, and ${due} after it`, async (auth) => {
-    auth.fault = isDown;
+    auth.fault = refuses(503);
     const tab = await auth.openAs("ann", HOUR);
     const told: (string | null)[] = [];
     watchUserId(tab.auth, (userId) => told.push(userId));

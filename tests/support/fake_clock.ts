@@ -1,12 +1,9 @@
 import FakeTimers, { type Clock } from "@sinonjs/fake-timers";
 import { test } from "./helpers.ts";
 
-/** The AbortController of React Native is that of the package abort-controller 3. */
-class BareSignal extends EventTarget {
-  aborted = false;
-}
+/** As in the package abort-controller 3, which React Native uses. */
 class BareController {
-  signal = new BareSignal();
+  signal = Object.assign(new EventTarget(), { aborted: false });
   abort() {
     if (this.signal.aborted) return;
     this.signal.aborted = true;
@@ -16,37 +13,24 @@ class BareController {
 
 const REACT_NATIVE = {
   AbortController: BareController,
-  AbortSignal: BareSignal,
+  AbortSignal: undefined,
   DOMException: undefined,
   addEventListener: undefined,
   removeEventListener: undefined,
 };
 
-/** An answer that never comes: it fails once the signal is aborted. */
+/** Fails once the signal is aborted. */
 export const never = (signal?: AbortSignal | null): Promise<Response> =>
   new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
 
-/** What is given back after each test. */
-const { fetch, AbortController, AbortSignal, DOMException, addEventListener, removeEventListener } =
-  globalThis;
 const OWN = { fetch, AbortController, AbortSignal, DOMException, addEventListener, removeEventListener };
 const { random } = Math;
 
-/**
- * Registers a test that runs on a clock that stands still at `now`, in milliseconds since 1970, and once more
- * with the classes of React Native. It may replace `fetch`, `document` and `Math.random`.
- */
-export function testOnFakeClock(
-  sentence: string,
-  now: number,
-  task: (clock: Clock) => Promise<void>,
-): void {
+/** Registers a test on a clock at `now`, in milliseconds since 1970, and once more as on React Native. */
+export function testOnFakeClock(sentence: string, now: number, task: (clock: Clock) => Promise<void>): void {
   for (const [runtime, classes] of Object.entries({ "": {}, " (React Native)": REACT_NATIVE })) {
     test(sentence + runtime, async () => {
-      const clock = FakeTimers.install({
-        now,
-        toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"],
-      });
+      const clock = FakeTimers.install({ now });
       Object.assign(globalThis, classes);
       try {
         await task(clock);

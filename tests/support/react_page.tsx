@@ -1,7 +1,4 @@
-/**
- * What is copied for React, on a page, under StrictMode. A test writes what is shown, and to whom: "hook ann", or
- * "hook ann ?query Bearer other" for another address and another client of supabase-js.
- */
+/** A test writes what is shown, to whom, and what is added to the address: "hook ann ?query". */
 
 /// <reference lib="dom" />
 
@@ -15,41 +12,42 @@ import { keepSession } from "../../examples/client/access_token.ts";
 import { useSyncStatus, type UseSyncStatusOptions } from "../../examples/react/use_sync_status.ts";
 
 const supabase = createClient("https://project-ref.supabase.co", "key", { global: { fetch: keepSession() } });
-const other = createClient("https://other.supabase.co", "key");
+const cache = new QueryClient({ defaultOptions: { queries: { placeholderData: keepPreviousData } } });
 const start = () => fetch("/imports", { method: "POST" });
 const userIds: Record<string, string | null> = { ann: "ann", bob: "bob", nobody: null };
-type Props = UseSyncStatusOptions & { who: string; useSeen: typeof useSyncStatus };
+type Props = UseSyncStatusOptions & { who: string };
 
 function Page() {
-  const [[what, who = "", query = "", , project], setShown] = useState<string[]>([]);
+  const [[what, who = "", query = ""], setShown] = useState<string[]>([]);
   const show = (shown: string[]) => {
-    const [, id, , , project = "project-ref"] = shown;
+    const [, id] = shown;
     const expires_at = id === "expired" ? 1 : 1e10;
-    const session = { access_token: project, refresh_token: "r", expires_at, user: { id } };
-    if (id) localStorage.setItem(`sb-${project}-auth-token`, JSON.stringify(session));
+    const session = { access_token: "a", refresh_token: "r", expires_at, user: { id } };
+    if (id) localStorage.setItem("sb-project-ref-auth-token", JSON.stringify(session));
     setShown(shown);
   };
   const url = `/functions/v1/get-sync-status${query}`;
-  const { auth } = project === "other" ? other : supabase;
-  const seen = { who, url, auth, userId: userIds[who] };
+  const seen = { who, url, auth: supabase.auth, userId: userIds[who] };
   return (
-    <>
-      <input onChange={(event) => show(event.target.value.split(" "))} />
-      {what === "hook" && <Seen useSeen={useSyncStatus} {...seen} />}
-      {(what === "query" || what === "feed") && <Fed isShown={what === "query"} {...seen} />}
-      {what === "example" && <Import key={who} {...{ supabase, url, start }} />}
-    </>
+    <StrictMode>
+      <QueryClientProvider client={cache}>
+        <input onChange={(event) => show(event.target.value.split(" "))} />
+        {what === "hook" && <Seen useSeen={useSyncStatus} {...seen} />}
+        {(what === "query" || what === "feed") && <Fed isShown={what === "query"} {...seen} />}
+        {what === "example" && <Import key={who} {...{ supabase, url, start }} />}
+      </QueryClientProvider>
+    </StrictMode>
   );
 }
 
-function Fed({ isShown, ...seen }: UseSyncStatusOptions & { isShown: boolean; who: string }) {
+function Fed({ isShown, ...seen }: Props & { isShown: boolean }) {
   useSyncStatusFeed(seen);
   const useSeen = ({ userId }: UseSyncStatusOptions) => useSyncStatusQuery(userId);
   return isShown && [1, 2].map((key) => <Seen key={key} useSeen={useSeen} {...seen} />);
 }
 
-/** A button that polls, and says what is seen; each render says it to the console. */
-function Seen({ who, useSeen, ...options }: Props) {
+/** A button that polls, and says what is seen, as does each render to the console. */
+function Seen({ who, useSeen, ...options }: Props & { useSeen: typeof useSyncStatus }) {
   const { status, estimate, problem, pollNow } = useSeen(options);
   const first = useMemo(() => pollNow, [who]);
   const job = status?.active ? `${status.job.progress_percent} %, ${estimate?.callsPerSecond}/s` : "idle";
@@ -58,10 +56,4 @@ function Seen({ who, useSeen, ...options }: Props) {
   return <button type="button" onClick={pollNow}>{pollNow === first ? text : "another pollNow"}</button>;
 }
 
-const cache = new QueryClient({ defaultOptions: { queries: { placeholderData: keepPreviousData } } });
-const page = (
-  <QueryClientProvider client={cache}>
-    <Page />
-  </QueryClientProvider>
-);
-createRoot(document.body).render(<StrictMode>{page}</StrictMode>);
+createRoot(document.body).render(<Page />);
