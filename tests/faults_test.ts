@@ -40,7 +40,7 @@ async function isLogged(answer: Answer, step: Step, { name, reason }: Fault): Pr
   assert.match(`${duration_ms} ${upstream_code}`, /^\d+ \w+$/);
 }
 
-test(`GET answers right to each of ${FAULTS.length} faults of ${STEPS.length} upstream requests`, async (t) => {
+test(`GET answers right to each fault of each upstream request`, async (t) => {
   const late: Promise<boolean>[] = [];
   for (const step of STEPS) {
     for (const fault of FAULTS) {

@@ -12,7 +12,6 @@ import {
 
 export const STEPS = ["auth.getUser", "users", "get_active_sync_job", "historical_sync_jobs"] as const;
 
-/** What can go wrong with an upstream request. */
 export interface Fault {
   name: string;
   at(step: Step): Responder;
@@ -62,7 +61,6 @@ const ERRORS: Record<string, Fault["at"]> = {
   "404 with an empty list": () => answer(404, "[]"),
   "404 without a body": () => answer(404, ""),
   "503 with Retry-After": () => page(503, { "Retry-After": "120" }),
-  "505 with an HTML page": () => page(505),
   "520": () => page(520),
 };
 
@@ -74,7 +72,6 @@ const BROKEN: Record<string, Fault["at"]> = {
   },
   "a status that HTTP does not have": () => ({ socket }) => socket?.end("HTTP/1.1 99 No\r\n\r\n"),
   "200 with broken JSON": (step) => answer(200, HEALTHY[step].body.slice(0, -9)),
-  "200 with an HTML page": () => page(200),
   "200 without a body": () => answer(200, ""),
   "200 with null": () => answer(200, "null"),
   "200 with another shape": (step) => reply(step, [{ name: "Harbour Calls" }]),
