@@ -1,5 +1,3 @@
-/** `deno task test:edge-runtime`: the function's folder alone, as on Supabase's edge runtime. */
-
 import { join } from "node:path";
 import { cleanEnvironment, npx, pathOf } from "../../local/commands.ts";
 import { EDGE_RUNTIME_VARIABLE, type EdgeRuntimeFunction } from "../../local/function_process.ts";
@@ -15,9 +13,9 @@ try {
   }
   await Deno.copyFile(pathOf("./edge_runtime.ts", import.meta.url), join(folder, "edge_runtime.ts"));
   await Deno.writeTextFile(join(folder, "main.ts"), 'import "./edge_runtime.ts";\nimport "./index.ts";\n');
+  const printPath = ["eval", "console.log(Deno.execPath())"];
   const edgeRuntime: EdgeRuntimeFunction = {
-    deno: (await npx(`deno@${EDGE_RUNTIME_DENO}`, ["eval", "console.log(Deno.execPath())"], { cwd: folder }))
-      .trim(),
+    deno: (await npx(`deno@${EDGE_RUNTIME_DENO}`, printPath, { cwd: folder })).trim(),
     config: join(folder, "deno.json"),
     entrypoint: join(folder, "main.ts"),
   };
