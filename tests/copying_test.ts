@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { cpSync } from "node:fs";
 import { join } from "node:path";
 import config from "../deno.json" with { type: "json" };
 import { deno, pathOf } from "../local/commands.ts";
@@ -35,11 +36,7 @@ test("what people copy from examples compiles with the options of Vite, Next and
   const folder = await Deno.makeTempDir();
   try {
     for (const name of FOLDERS) {
-      const source = pathOf(`../examples/${name}/`, import.meta.url);
-      await Deno.mkdir(join(folder, name));
-      for await (const file of Deno.readDir(source)) {
-        await Deno.copyFile(join(source, file.name), join(folder, name, file.name));
-      }
+      cpSync(pathOf(`../examples/${name}/`, import.meta.url), join(folder, name), { recursive: true });
     }
     const needed = ["@supabase/supabase-js", "@tanstack/react-query", "@types/react", "react"] as const;
     const dependencies = Object.fromEntries(needed.map((name) => [name, config.imports[name]]));

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import ACTIVE from "../examples/answers/active.json" with { type: "json" };
 import IDLE from "../examples/answers/idle.json" with { type: "json" };
-import { rows, tokenOf, USER } from "../local/fake_upstream.ts";
+import { PATHS, rows, tokenOf, USER } from "../local/fake_upstream.ts";
 import type { Step } from "../supabase/functions/get-sync-status/upstream.ts";
-import { type Fault, FAULTS, STEPS } from "./support/faults.ts";
+import { type Fault, FAULTS } from "./support/faults.ts";
 import { startFunctionOnFake } from "./support/function_on_fake.ts";
 import { loggedFor, poll, test } from "./support/helpers.ts";
 
@@ -40,7 +40,7 @@ async function meet(step: Step, { name, at, expected, reason, repeated }: Fault)
 
 test(`GET answers right to each fault of each upstream request`, async (t) => {
   const late: Promise<boolean>[] = [];
-  for (const step of STEPS) {
+  for (const step of Object.values(PATHS)) {
     for (const fault of FAULTS) {
       const passed = t.step({
         name: `${step}: ${fault.name} gives ${fault.expected}, and the next poll 200`,

@@ -22,13 +22,14 @@ const { upstream, fn } = await startFunctionOnFake();
 const ask = (init?: RequestInit) => poll(fn.url, TOKEN, init);
 const hang: Responder = () => {};
 
-test("GET reads long tokens, a sub in upper case, and each character of base64url", async () => {
+test("GET reads long tokens, the scheme and sub in any case, and each character of base64url", async () => {
   upstream.reset();
   const claims = { app_metadata: { teams: "x".repeat(30_000) }, name: "Zoë 日本 ???>>>~~~" };
   const token = await tokenOf(USER.toUpperCase(), claims);
   assert.match(token, /^.{40000}/);
   assert.match(token.split(".")[1] ?? "", /-.*_|_.*-/);
-  assert.equal((await poll(fn.url, token)).status, 200);
+  const headers = { Authorization: `bEaReR  ${token} ` };
+  assert.equal((await poll(fn.url, undefined, { headers })).status, 200);
 });
 
 const NO_UUID = [null, {}, { sub: 1 }, { sub: `${USER}0` }];

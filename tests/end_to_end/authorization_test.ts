@@ -74,7 +74,3 @@ test("GET answers 401 on the next poll after the user is deleted", async () => {
   await project.removeUser(fresh.id);
   is401(await poll(project.functionUrl, fresh.token));
 });
-
-test("GET accepts the scheme in any case", async () => {
-  assert.equal((await askWith(`bEaReR  ${token} `)).status, 200);
-});

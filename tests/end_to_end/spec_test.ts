@@ -54,9 +54,8 @@ test("the most recent job is the one with the latest created_at", async () => {
 test("a new pending job is the active job; progress_percent is null if total_calls is unknown", async () => {
   const answer = await askWithJob(finished, "pending");
   assert(answer.active);
-  assert.equal(answer.job.status, "pending");
-  assert.equal(answer.job.total_calls, null);
-  assert.equal(answer.job.progress_percent, null);
+  const { status, total_calls, progress_percent } = answer.job;
+  assert.deepEqual([status, total_calls, progress_percent], ["pending", null, null]);
 });
 
 test("GET answers 403 if the authenticated user is not associated with an agency", async () => {

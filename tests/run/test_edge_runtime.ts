@@ -1,3 +1,4 @@
+import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { cleanEnvironment, npx, pathOf } from "../../local/commands.ts";
 import { EDGE_RUNTIME_VARIABLE, type EdgeRuntimeFunction } from "../../local/function_process.ts";
@@ -8,9 +9,7 @@ const TESTS = ["index", "handler", "upstream", "faults", "silent_connection"];
 
 const folder = await Deno.makeTempDir();
 try {
-  for await (const { name } of Deno.readDir(FUNCTION)) {
-    await Deno.copyFile(join(FUNCTION, name), join(folder, name));
-  }
+  cpSync(FUNCTION, folder, { recursive: true });
   await Deno.copyFile(pathOf("./edge_runtime.ts", import.meta.url), join(folder, "edge_runtime.ts"));
   await Deno.writeTextFile(join(folder, "main.ts"), 'import "./edge_runtime.ts";\nimport "./index.ts";\n');
   const printPath = ["eval", "console.log(Deno.execPath())"];

@@ -10,8 +10,6 @@ import {
   rows,
 } from "../../local/fake_upstream.ts";
 
-export const STEPS = ["auth.getUser", "users", "get_active_sync_job", "historical_sync_jobs"] as const;
-
 export interface Fault {
   name: string;
   at(step: Step): Responder;

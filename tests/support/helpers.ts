@@ -36,6 +36,7 @@ const CODES: Record<number, string> = {
   500: "internal_error",
 };
 
+/** Polls, and asserts that the answer keeps the contract. */
 export async function poll(functionUrl: string, token?: string, init: RequestInit = {}): Promise<Answer> {
   const headers = new Headers(init.headers);
   headers.set("apikey", KEY);
