@@ -78,18 +78,18 @@ test("GET answers 401 to a user who is still banned", async () => {
 test("GET answers 200 if every idle connection breaks on its next request", async () => {
   const used = new Set<Socket>();
   const held: (() => void)[] = [];
-  const once = (reply: Reply): Responder => (response, request) => {
+  const once = (step: Step): Responder => (response, request) => {
     if (used.has(request.socket)) return request.socket.destroy();
     used.add(request.socket);
-    held.push(() => send(reply, response, request));
+    held.push(() => send(HEALTHY[step], response, request));
     // Ten polls are answered together, so that each of their requests opens a connection.
     if (used.size < 30) return;
     for (const release of held.splice(0)) release();
   };
   upstream.reset({
-    "auth.getUser": once(HEALTHY["auth.getUser"]),
-    users: once(HEALTHY.users),
-    get_active_sync_job: once(HEALTHY.get_active_sync_job),
+    "auth.getUser": once("auth.getUser"),
+    users: once("users"),
+    get_active_sync_job: once("get_active_sync_job"),
   });
   const answers = await Promise.all(Array.from({ length: 10 }, ask));
   for (let i = 0; i < 20; i++) answers.push(await ask());

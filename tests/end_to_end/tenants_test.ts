@@ -34,12 +34,10 @@ test("REST shows no job to a user without an agency, or without a sign-in", asyn
 });
 
 test("REST lets no user join another agency, or insert, update or delete a job", async () => {
-  const read = () =>
-    project.sql(
-      `select users.agency_id as works_for, jobs.* from public.users, public.historical_sync_jobs as jobs
-                 where users.id = '${importing.id}' and jobs.agency_id = '${harbour}' order by jobs.id`,
-    );
-  const before = await read();
+  const agencyAndJobs = `
+    select users.agency_id as works_for, jobs.* from public.users, public.historical_sync_jobs as jobs
+    where  users.id = '${importing.id}' and jobs.agency_id = '${harbour}' order by jobs.id`;
+  const before = await project.sql(agencyAndJobs);
   assert.equal(before.length, 2);
   const period = { date_from: "2025-01-01", date_to: "2025-01-02" };
   const attempts: [string, string, unknown?][] = [
@@ -51,7 +49,7 @@ test("REST lets no user join another agency, or insert, update or delete a job",
   for (const [method, path, body] of attempts) {
     await rest(path, importing.token, { method, body: JSON.stringify(body) });
   }
-  assert.deepEqual(await read(), before);
+  assert.deepEqual(await project.sql(agencyAndJobs), before);
 });
 
 /** Polls as every user at once, twice each: gives the agencies of the jobs, null for no job, or the status. */

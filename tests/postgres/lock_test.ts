@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
+import { pathOf } from "../../local/commands.ts";
 import { createDatabase, databaseServer } from "../../local/database.ts";
 import { apply, platform, project } from "../../local/platform.ts";
 import { reportSkipped, test, until } from "../support/helpers.ts";
@@ -7,7 +8,6 @@ import { reportSkipped, test, until } from "../support/helpers.ts";
 const USER = "b0000000-0000-4000-8000-000000000001";
 const ONE = "a0000000-0000-4000-8000-000000000001";
 const TWO = "a0000000-0000-4000-8000-000000000002";
-const FORMS = new URL("../../examples/first_migration/", import.meta.url);
 
 const server = databaseServer();
 if (!server) reportSkipped("writes at the same time", "DATABASE_URL names no PostgreSQL server");
@@ -28,12 +28,12 @@ function testDatabase(sentence: string, check: (sql: postgres.Sql) => Promise<vo
 }
 
 /** Waits until a transaction waits for another. */
-const untilBlocked = (sql: postgres.Sql) =>
-  until(async () => {
-    const blocked = await sql`
-      select from pg_stat_activity where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0`;
-    return blocked.length > 0;
-  });
+async function untilBlocked(sql: postgres.Sql): Promise<void> {
+  const blocked = () =>
+    sql`select from pg_stat_activity
+        where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0`;
+  await until(async () => (await blocked()).length > 0);
+}
 
 testDatabase("a user does not get back the row that the back end is deleting", async (sql) => {
   await apply(await project(), (script) => sql.unsafe(script));
@@ -55,28 +55,26 @@ testDatabase("a user does not get back the row that the back end is deleting", a
   await refused;
 });
 
-testDatabase(
-  "users_column_from_members.sql follows members who leave and join at the same time",
-  async (sql) => {
-    const form = (name: string) => Deno.readTextFile(new URL(name, FORMS));
-    await apply(await platform(), (script) => sql.unsafe(script));
-    await sql.unsafe(`
+testDatabase("users_column follows memberships that change at the same time", async (sql) => {
+  await apply(await platform(), (script) => sql.unsafe(script));
+  await sql.unsafe(`
     create table public.organizations (id uuid primary key);
     create table public.users (id uuid primary key);
     create table public.members (user_id uuid, organization_id uuid, created_at timestamptz default now());
     insert into public.organizations values ('${ONE}'), ('${TWO}');
     insert into public.users values ('${USER}');
     insert into public.members values ('${USER}', '${ONE}')`);
-    await sql.unsafe(await form("users_column.sql") + await form("users_column_from_members.sql"));
-    const agency = async () => (await sql`select agency_id from public.users`)[0]?.agency_id;
-    assert.equal(await agency(), ONE);
-    const joining = sql`insert into public.members values (${USER}, ${TWO})`;
-    await sql.begin(async (leaving) => {
-      await leaving`delete from public.members`;
-      joining.execute();
-      await untilBlocked(sql);
-    });
-    await joining;
-    assert.equal(await agency(), TWO);
-  },
-);
+  for (const form of ["users_column", "users_column_from_members"]) {
+    await sql.file(pathOf(`../../examples/first_migration/${form}.sql`, import.meta.url));
+  }
+  const agency = async () => (await sql`select agency_id from public.users`)[0]?.agency_id;
+  assert.equal(await agency(), ONE);
+  const joining = sql`insert into public.members values (${USER}, ${TWO})`;
+  await sql.begin(async (leaving) => {
+    await leaving`delete from public.members`;
+    joining.execute();
+    await untilBlocked(sql);
+  });
+  await joining;
+  assert.equal(await agency(), TWO);
+});

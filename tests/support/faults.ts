@@ -2,7 +2,6 @@ import type { ServerResponse } from "node:http";
 import type { Reason, Step } from "../../supabase/functions/get-sync-status/upstream.ts";
 import {
   answer,
-  authError,
   HEALTHY,
   postgrestError,
   type Reply,
@@ -10,6 +9,7 @@ import {
   rows,
 } from "../../local/fake_upstream.ts";
 
+/** What can go wrong with an upstream request. */
 export interface Fault {
   name: string;
   at(step: Step): Responder;
@@ -54,8 +54,7 @@ const ERRORS: Record<string, Fault["at"]> = {
   // As the gateway writes it if the publishable key was rotated.
   "401 without Auth's code": () => answer(401, '{"message":"Invalid API key"}'),
   "403 with an HTML page": () => page(403),
-  "404": (step) =>
-    step === "auth.getUser" ? authError(404, "unexpected_failure") : postgrestError(404, "PGRST202"),
+  "404": () => postgrestError(404, "PGRST202"),
   "404 with an empty list": () => answer(404, "[]"),
   "404 without a body": () => answer(404, ""),
   "503 with Retry-After": () => page(503, { "Retry-After": "120" }),

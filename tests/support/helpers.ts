@@ -27,6 +27,7 @@ export const IDLE_EXAMPLE = await readExample("idle");
 const named = Deno.env.get("TEST_PROJECT");
 const KEY = named ? runningProject.parse(JSON.parse(named)).SUPABASE_PUBLISHABLE_KEY : PUBLISHABLE_KEY;
 
+/** An answer that kept the contract. */
 export type Answer = { status: number; headers: Headers; text: string; body: unknown };
 
 const CODES: Record<number, string> = {
