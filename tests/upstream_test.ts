@@ -1,5 +1,3 @@
-/** What is sent to Auth and PostgREST, what their answers come to, and in which order they are judged. */
-
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import {

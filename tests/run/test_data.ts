@@ -17,7 +17,7 @@ export const EMAIL_END = "@get-sync-status.test";
 const HARBOUR_IN_SEED = "a0000000-0000-4000-8000-000000000001";
 const LAKESIDE_IN_SEED = "a0000000-0000-4000-8000-000000000002";
 const SUPABASE = pathOf("../../supabase/", import.meta.url);
-/** The id of the agency that is added for a user: one leads to the other. */
+/** The id of the agency that is added for a user. */
 const agencyOf = (user: string) => `a0000000-7e57-${user.slice(14)}`;
 
 /** `sql` runs a statement as the owner of the database. */
