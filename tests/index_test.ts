@@ -40,13 +40,10 @@ const REFUSALS: [env: Record<string, string>, due: string][] = [
     { SUPABASE_ANON_KEY: "" },
     "none of SUPABASE_PUBLISHABLE_KEYS (entry default), SUPABASE_PUBLISHABLE_KEY and SUPABASE_ANON_KEY is set",
   ],
-  [
-    { SUPABASE_PUBLISHABLE_KEYS: "sb_publishable_x" },
-    "SUPABASE_PUBLISHABLE_KEYS is not a JSON dictionary of keys",
-  ],
+  [{ SUPABASE_PUBLISHABLE_KEYS: "x" }, "SUPABASE_PUBLISHABLE_KEYS is not a JSON dictionary of keys"],
   [{ SUPABASE_ANON_KEY: "sb_secret_x" }, "a secret key is set in the place of a publishable key"],
   [
-    { SUPABASE_PUBLISHABLE_KEYS: '{"default":"an\\non"}' },
+    { SUPABASE_ANON_KEY: "an\non" },
     "the publishable key has a blank, a line break or a character that is not ASCII",
   ],
 ];

@@ -13,7 +13,7 @@ const supabase = createClient(stack.url, SECRET_KEY);
 const token = await stack.signIn("new@example.com");
 
 const page = await Deno.readTextFile(new URL("../docs/jobs.md", import.meta.url));
-/** Runs a statement by its name on the page; gives its row, or null. */
+/** Runs a statement of the page; gives its row, or null. */
 async function run(name: string, ...parameters: unknown[]) {
   const [, statement = ""] = new RegExp(`^-- ${name}\n([^;]*);`, "m").exec(page) ?? [];
   const [row] = await stack.sql<{ id: string }>(statement, parameters);
@@ -31,14 +31,14 @@ const statements = {
 };
 const [, failSilentJobs = ""] = /\$\$([^$]*)\$\$/.exec(page) ?? [];
 
-/** The job that the endpoint shows a user of the agency. */
+/** The job that the endpoint shows. */
 async function shown() {
   const answer = await fetch(stack.functionUrl, { headers: { Authorization: `Bearer ${token}` } });
   const { job, recent_job } = await answer.json();
   return job ?? recent_job;
 }
 
-/** Ages a job by a time, fails silent jobs, and gives its status. */
+/** Ages a job, fails silent jobs, and gives its status. */
 async function statusAfter(time: string, id: string) {
   for (const column of ["created_at", "started_at", "last_activity_at"]) {
     const earlier = `${column} = ${column} - $2::interval`;

@@ -5,7 +5,7 @@ import { pathOf } from "../local/commands.ts";
 import { FUNCTION_PATH, startStack } from "../local/stack.ts";
 import { reportSkipped, test, until } from "./support/helpers.ts";
 
-test("the gateway hands every method and every path below its own to the function", async () => {
+test("the gateway hands every method and subpath to the function", async () => {
   const stack = await startStack();
   const { hostname, port } = new URL(stack.url);
   const cases = { "TRACE ": 405, "get ": 405, "GET /": 401, "GET /sub/path": 401 };
@@ -24,7 +24,7 @@ test("the gateway hands every method and every path below its own to the functio
   }
 });
 
-/** Starts Deno, ends it by a signal after a line; then nothing answers at the addresses that it printed. */
+/** Starts Deno, ends it by a signal after a line, and waits until no address that it printed answers. */
 async function endsAll(signal: NodeJS.Signals, args: string[], last: RegExp): Promise<void> {
   const env = { ...Deno.env.toObject(), PORT: "0", PAGE_PORT: "0", NO_COLOR: "1" };
   const child = spawn(Deno.execPath(), args, { cwd: pathOf("..", import.meta.url), env });
@@ -33,14 +33,8 @@ async function endsAll(signal: NodeJS.Signals, args: string[], last: RegExp): Pr
     addresses.push(...line.match(/http:\/\/127\.0\.0\.1:\d+/g) ?? []);
     if (last.test(line)) break;
   }
-  const answers = async (address = "") => {
-    try {
-      await (await fetch(address)).text();
-      return true;
-    } catch {
-      return false;
-    }
-  };
+  const answers = (address = "") =>
+    fetch(address).then((response) => response.text()).then(() => true, () => false);
   assert(await answers(addresses[0]));
   child.kill(signal);
   for (const address of addresses) await until(async () => !await answers(address));

@@ -13,7 +13,7 @@ const { token } = importing;
 const askWith = (Authorization: string) =>
   poll(project.functionUrl, undefined, { headers: { Authorization } });
 
-/** Asserts a 401, which is the same for every cause. */
+/** It is the same for every cause. */
 function is401({ status, headers, body }: Answer): void {
   assert.equal(status, 401);
   assert.equal(headers.get("WWW-Authenticate"), "Bearer");
@@ -23,22 +23,21 @@ function is401({ status, headers, body }: Answer): void {
   });
 }
 
-/** Makes a token as Auth does; the local stack takes its signature for its own. */
-function forge(claims: JWTPayload, key = JWT_SECRET): Promise<string> {
+/** Makes a token as the local stack's Auth does. */
+function forge(claims: JWTPayload): Promise<string> {
   const exp = Math.floor(Date.now() / 1_000) + 3_600;
   return new SignJWT({ role: "authenticated", aud: "authenticated", exp, ...claims })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-    .sign(new TextEncoder().encode(key));
+    .sign(new TextEncoder().encode(JWT_SECRET));
 }
 
 const [header, payload = "", signature] = token.split(".");
 const another = btoa(atob(payload).replace(importing.id, finished.id)).replaceAll("=", "");
-const unsigned = new UnsecuredJWT(JSON.parse(atob(payload))).encode();
 
 if (Deno.env.has("TEST_PROJECT")) reportSkipped("a forged token", "its right key is not known");
 else {
-  test("GET accepts a forged token with the right key and a live session's claims", async () => {
-    // So the refusals below come from their changes, not from the forging.
+  test("GET accepts a forged token with a live session's claims", async () => {
+    // So the refusals below do not come from the forging.
     const { session_id } = JSON.parse(atob(payload));
     const copy = await forge({ sub: importing.id, session_id });
     assert.equal((await askWith(`Bearer ${copy}`)).status, 200);
@@ -48,11 +47,9 @@ else {
 const REFUSED = {
   "the publishable key": project.publishableKey,
   "a legacy anon key": await forge({ role: "anon" }),
-  "a token signed with another key": await forge({ sub: importing.id }, JWT_SECRET.toUpperCase()),
-  "a token without a signature (alg none)": unsigned,
-  "another user's id in a token whose signature is kept": `${header}.${another}.${signature}`,
+  "a token without a signature": new UnsecuredJWT(JSON.parse(atob(payload))).encode(),
+  "a token with another user's id in the place of its own": `${header}.${another}.${signature}`,
   "an expired token": await forge({ sub: importing.id, exp: 1 }),
-  "a token of a user whom Auth does not know": await forge({ sub: crypto.randomUUID() }),
 };
 for (const [what, refused] of Object.entries(REFUSED)) {
   test(`GET answers 401 to ${what}`, async () => is401(await askWith(`Bearer ${refused}`)));
@@ -75,8 +72,4 @@ test("GET answers 401 on the next poll after the user is deleted", async () => {
   assert.equal((await poll(project.functionUrl, fresh.token)).status, 200);
   await project.removeUser(fresh.id);
   is401(await poll(project.functionUrl, fresh.token));
-});
-
-test("GET accepts the scheme in any case", async () => {
-  assert.equal((await askWith(`bEaReR  ${token} `)).status, 200);
 });

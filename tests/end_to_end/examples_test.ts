@@ -15,6 +15,7 @@ Deno.test.afterAll(() => project.stop());
 const people = await project.addTestData();
 
 const auth = { persistSession: false, autoRefreshToken: false };
+
 async function signedInAs({ email }: { email: string }) {
   const supabase = createClient(project.url, project.publishableKey, { auth });
   await supabase.auth.signInWithPassword({ email, password: project.password });
@@ -33,7 +34,7 @@ test("supabase_js.ts and fetch.ts give the status, and the stable code of an err
   await assert.rejects(ask("nonsense"), { message: "unauthorized" });
 });
 
-test("neither takes a gateway's page for a status, nor hides what the gateway answered", async () => {
+test("neither takes a gateway's page for a status, nor hides its answer", async () => {
   let status = 200;
   const page = () => new Response("<!doctype html>", { status });
   await using gateway = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, page);
@@ -47,7 +48,7 @@ test("neither takes a gateway's page for a status, nor hides what the gateway an
   await assert.rejects(askByFetch, { message: "HTTP 504 without a status" });
 });
 
-test("supabase_js.ts passes on Auth's error in an outage, and does not call it unauthorized", async () => {
+test("supabase_js.ts does not call an outage of Auth unauthorized", async () => {
   const { data: { session } } = await fresh.auth.getSession();
   const getItem = () => JSON.stringify({ ...session, expires_at: 1 });
   const supabase = createClient(project.url, "key", {

@@ -10,7 +10,7 @@ const { importing, finished, fresh, nobody } = await project.addTestData();
 const harbour = importing.agency;
 const lakeside = finished.agency;
 
-/** Sends a request to REST directly, as a browser's console can. */
+/** Asks REST directly, as a browser's console can. */
 async function rest(path: string, token?: string, init: RequestInit = {}) {
   const headers = new Headers({ "apikey": project.publishableKey, "Content-Type": "application/json" });
   if (token) headers.set("Authorization", `Bearer ${token}`);
@@ -18,7 +18,7 @@ async function rest(path: string, token?: string, init: RequestInit = {}) {
   return { status: response.status, text: await response.text() };
 }
 
-test("REST shows a user the jobs of their own agency, whichever agency is asked for", async () => {
+test("REST shows a user only the jobs of their own agency", async () => {
   for (const path of ["historical_sync_jobs?agency_id=eq.", "rpc/get_active_sync_job?p_agency_id="]) {
     assert.match((await rest(path + harbour, importing.token)).text, /in_progress/, path);
     assert.equal((await rest(path + harbour, finished.token)).text, "[]", path);
@@ -34,12 +34,10 @@ test("REST shows no job to a user without an agency, or without a sign-in", asyn
 });
 
 test("REST lets no user join another agency, or insert, update or delete a job", async () => {
-  const read = () =>
-    project.sql(
-      `select users.agency_id as works_for, jobs.* from public.users, public.historical_sync_jobs as jobs
-                 where users.id = '${importing.id}' and jobs.agency_id = '${harbour}' order by jobs.id`,
-    );
-  const before = await read();
+  const agencyAndJobs = `
+    select users.agency_id as works_for, jobs.* from public.users, public.historical_sync_jobs as jobs
+    where  users.id = '${importing.id}' and jobs.agency_id = '${harbour}' order by jobs.id`;
+  const before = await project.sql(agencyAndJobs);
   assert.equal(before.length, 2);
   const period = { date_from: "2025-01-01", date_to: "2025-01-02" };
   const attempts: [string, string, unknown?][] = [
@@ -51,10 +49,10 @@ test("REST lets no user join another agency, or insert, update or delete a job",
   for (const [method, path, body] of attempts) {
     await rest(path, importing.token, { method, body: JSON.stringify(body) });
   }
-  assert.deepEqual(await read(), before);
+  assert.deepEqual(await project.sql(agencyAndJobs), before);
 });
 
-/** Polls as every user at once, twice each; gives what each saw: the agency of a job, null for none, or a status. */
+/** Polls as every user at once, twice each: gives the agencies of the jobs, null for no job, or the status. */
 async function pollAsAll() {
   const jobs = await project.sql("select id, agency_id from public.historical_sync_jobs");
   const agencyOf = new Map(jobs.map((job) => [job.id, job.agency_id]));
@@ -69,7 +67,7 @@ async function pollAsAll() {
   return await Promise.all([...everybody, ...everybody].map(pollAs));
 }
 
-test("GET gives each caller their own agency's job, and the new agency's from the first poll after a move", async () => {
+test("GET gives each caller their own agency's job, after a move the new agency's", async () => {
   assert.deepEqual(await pollAsAll(), [harbour, lakeside, null, 403, harbour, lakeside, null, 403]);
   await project.putIntoAgency(importing.id, lakeside);
   await project.putIntoAgency(finished.id, null);

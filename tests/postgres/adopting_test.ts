@@ -15,8 +15,10 @@ import { runPgTap } from "../support/pgtap.ts";
 const ROOT = pathOf("../../", import.meta.url);
 const [LINES = ""] = /^project=[^]*?(?=^```)/m.exec(Deno.readTextFileSync(`${ROOT}docs/adopting.md`)) ?? [];
 
-/** By form, the tables that are there, and what people write in the place of what in the copied files. */
-const FORMS: Record<string, { tables: string; edits: [from: string | RegExp, to: string][] }> = {
+/** A project's tables, and what its people edit in the copied files. */
+type Form = { tables: string; edits: [from: string | RegExp, to: string][] };
+
+const FORMS: Record<string, Form> = {
   table: { tables: "", edits: [] },
   // People edit and upsert their own row, which a trigger makes.
   column: {
@@ -55,14 +57,14 @@ const FORMS: Record<string, { tables: string; edits: [from: string | RegExp, to:
 const list = (folder: string) => readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
 const server = databaseServer();
 if (!server) reportSkipped("adopting", "DATABASE_URL names no PostgreSQL server");
-for (const form of server ? Object.keys(FORMS) : []) {
-  test(`the first lines of adopting.md bring the endpoint into a project of the form ${form}`, async () => {
+for (const [name, form] of server ? Object.entries(FORMS) : []) {
+  test(`the first lines of adopting.md bring the endpoint into a project of the form ${name}`, async () => {
     const folder = await Deno.makeTempDir({ prefix: "ein Projekt ü " });
-    copyInto(folder, form);
-    const names = list(folder).filter((path) => /migrations.*sql$/.test(path));
-    const scripts = names.map((name) => ({ name, sql: Deno.readTextFileSync(join(folder, name)) }));
+    copyInto(folder, name, form);
+    const paths = list(folder).filter((path) => /migrations.*sql$/.test(path));
+    const migrations = paths.map((path) => ({ name: path, sql: Deno.readTextFileSync(join(folder, path)) }));
     const tests = join(folder, "supabase/tests/get-sync-status");
-    const assertions = await runPgTap([...await platform(), ...scripts], tests);
+    const assertions = await runPgTap([...await platform(), ...migrations], tests);
     assert.deepEqual(assertions.filter(({ problem }) => problem), []);
 
     const { url, drop } = await createDatabase(server ?? "");
@@ -86,7 +88,7 @@ for (const form of server ? Object.keys(FORMS) : []) {
       const joined = await users.update({ agency_id: finished.agency }).eq("id", importing.id);
       assert.equal(joined.error?.code, "42501");
       const own = await users.upsert({ id: importing.id, email: "new@get-sync-status.test" });
-      assert.equal(own.error === null, form === "column");
+      assert.equal(own.error === null, name === "column");
       const readable = await stack.sql(`
         select role, attname from pg_attribute, unnest(array['anon', 'authenticated']) as role
         where  attrelid = 'public.users'::regclass and attname in ('id', 'note')
@@ -103,10 +105,9 @@ for (const form of server ? Object.keys(FORMS) : []) {
 }
 
 /** Makes a project with tables of its own, runs the lines, and edits what they have copied. */
-function copyInto(folder: string, form: string): void {
-  const lines = LINES.replace("../my-project", `"${folder}"`).replace("users=table", `users=${form}`);
+function copyInto(folder: string, name: string, { tables, edits }: Form): void {
+  const lines = LINES.replace("../my-project", `"${folder}"`).replace("users=table", `users=${name}`);
   const run = () => execFileSync("sh", ["-c", lines], { cwd: ROOT, stdio: "pipe" });
-  const { tables = "", edits = [] } = FORMS[form] ?? {};
 
   assert.throws(run, /config\.toml/);
   assert.deepEqual(list(folder), []);

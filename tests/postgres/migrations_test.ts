@@ -28,7 +28,7 @@ async function onServer(server: string): Promise<void> {
     assert.deepEqual([...new Set(found.map(({ name }) => name))], ["unused_index"]);
   });
 
-  test("the fallback query reads one index by custom and generic plans, and its policy runs once", async () => {
+  test("the fallback query reads one index by every plan, and its policy runs once", async () => {
     await sql`insert into public.agencies (name) select 'Agency ' || i from generate_series(1, 500) as i`;
     await sql`
       insert into public.historical_sync_jobs (agency_id, status, date_from, date_to, created_at)

@@ -22,20 +22,19 @@ async function onServer(): Promise<void> {
       ...changes,
     };
     const args = ["run", "--quiet", "-A", pathOf("../run/test_project.ts", import.meta.url), ...flags];
-    const piped = { stdout: "piped", stderr: "piped" } as const;
-    return new Deno.Command(Deno.execPath(), { args, env, clearEnv: true, ...piped }).spawn();
+    const options = { args, env, clearEnv: true, stdout: "piped", stderr: "piped" } as const;
+    return new Deno.Command(Deno.execPath(), options).spawn();
   }
   const outputOf = async ({ stdout, stderr }: Deno.ChildProcess) =>
     await new Response(stdout).text() + await new Response(stderr).text();
 
-  const everything =
-    "schema_to_xml('public', true, false, '')::text, array(select users::text from auth.users)";
-  const readEverything = () => stack.sql(`select ${everything}`);
+  const readAll = () =>
+    stack.sql("select schema_to_xml('public', true, false, ''), array(select users::text from auth.users)");
   const leavesAll = (sentence: string, check: () => Promise<void>) =>
     test(`test:project ${sentence}, and leaves all users and tables as they were`, async () => {
-      const before = await readEverything();
+      const before = await readAll();
       await check();
-      assert.deepEqual(await readEverything(), before);
+      assert.deepEqual(await readAll(), before);
     });
   const [named = ""] = /--project=\S+/.exec(await outputOf(start({}))) ?? [];
 
@@ -43,7 +42,7 @@ async function onServer(): Promise<void> {
     assert.match(await outputOf(start({}, named)), /\| \d\d+ passed .*\| 0 failed/);
   });
 
-  leavesAll("ends at Ctrl-C while it adds users, and removes what a killed run has left", async () => {
+  leavesAll("ends at Ctrl-C, removes what a killed run has left", async () => {
     const users = () => stack.sql("select from auth.users where email like '%@get-sync-status.test'");
     const killed = start({}, named);
     await until(async () => (await users()).length > 0);

@@ -2,7 +2,7 @@ import { createClient } from "@supabase/supabase-js";
 import { z } from "zod";
 import { pathOf } from "../../local/commands.ts";
 
-/** A running Supabase project: read from the environment, then handed to the tests as JSON in TEST_PROJECT. */
+/** A running Supabase project, from the environment; TEST_PROJECT hands it to the tests as JSON. */
 export const runningProject = z.object({
   SUPABASE_URL: z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/$/, "")),
   SUPABASE_PUBLISHABLE_KEY: z.string().min(1),
@@ -17,10 +17,10 @@ export const EMAIL_END = "@get-sync-status.test";
 const HARBOUR_IN_SEED = "a0000000-0000-4000-8000-000000000001";
 const LAKESIDE_IN_SEED = "a0000000-0000-4000-8000-000000000002";
 const SUPABASE = pathOf("../../supabase/", import.meta.url);
-/** The id of the agency that is added for a user: one leads to the other. */
+/** The id of the agency that is added for a user. */
 const agencyOf = (user: string) => `a0000000-7e57-${user.slice(14)}`;
 
-/** What adds agencies and users and removes them. `sql` runs a statement as the owner of the database. */
+/** `sql` runs a statement as the owner of the database. */
 export function manageTestData(
   project: Omit<z.infer<typeof runningProject>, "PROJECT_DATABASE_URL">,
   sql: (statement: string) => Promise<unknown>,
@@ -31,7 +31,7 @@ export function manageTestData(
   });
   const password = crypto.randomUUID();
 
-  /** Calls a function of test_users.psql: it exists only in the session that made it. */
+  /** Calls a function of test_users.psql, which lasts as long as its session. */
   async function call(name: string, ...values: (string | null)[]): Promise<void> {
     const functions = await Deno.readTextFile(TEST_USERS_FILE ?? `${SUPABASE}tests/test_users.psql`);
     const literals = values.map((value) => value === null ? "null" : `'${value}'`);
@@ -41,12 +41,12 @@ export function manageTestData(
 
   async function addUser(name: string) {
     const email = `${name}.${crypto.randomUUID()}${EMAIL_END}`;
-    const { error } = SUPABASE_SECRET_KEY
+    const added = SUPABASE_SECRET_KEY
       ? await auth.admin.createUser({ email, password, email_confirm: true })
       : await auth.signUp({ email, password });
+    if (added.error) throw added.error;
+    const { data, error } = await auth.signInWithPassword({ email, password });
     if (error) throw error;
-    const { data, error: refusal } = await auth.signInWithPassword({ email, password });
-    if (refusal) throw refusal;
     const { id } = data.user;
     return { id, email, agency: agencyOf(id), token: data.session.access_token };
   }
@@ -60,7 +60,7 @@ export function manageTestData(
       await call("remove_agency", agencyOf(id));
       await call("remove_user", id);
     },
-    /** Adds and signs in users whose agencies import right now, are done, never had a job; and one without. */
+    /** Adds and signs in users: of an agency that imports, is done, never had a job; of none. */
     async addTestData() {
       const importing = await addUser("importing");
       const finished = await addUser("finished");

@@ -1,5 +1,4 @@
-/** `deno task test:edge-runtime`: the function's folder alone, as on Supabase's edge runtime. */
-
+import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { cleanEnvironment, npx, pathOf } from "../../local/commands.ts";
 import { EDGE_RUNTIME_VARIABLE, type EdgeRuntimeFunction } from "../../local/function_process.ts";
@@ -10,14 +9,12 @@ const TESTS = ["index", "handler", "upstream", "faults", "silent_connection"];
 
 const folder = await Deno.makeTempDir();
 try {
-  for await (const { name } of Deno.readDir(FUNCTION)) {
-    await Deno.copyFile(join(FUNCTION, name), join(folder, name));
-  }
+  cpSync(FUNCTION, folder, { recursive: true });
   await Deno.copyFile(pathOf("./edge_runtime.ts", import.meta.url), join(folder, "edge_runtime.ts"));
   await Deno.writeTextFile(join(folder, "main.ts"), 'import "./edge_runtime.ts";\nimport "./index.ts";\n');
+  const printPath = ["eval", "console.log(Deno.execPath())"];
   const edgeRuntime: EdgeRuntimeFunction = {
-    deno: (await npx(`deno@${EDGE_RUNTIME_DENO}`, ["eval", "console.log(Deno.execPath())"], { cwd: folder }))
-      .trim(),
+    deno: (await npx(`deno@${EDGE_RUNTIME_DENO}`, printPath, { cwd: folder })).trim(),
     config: join(folder, "deno.json"),
     entrypoint: join(folder, "main.ts"),
   };

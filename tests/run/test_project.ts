@@ -1,5 +1,3 @@
-/** `deno task test:project`: docs/testing.md says what it promises. */
-
 import { parseArgs } from "node:util";
 import postgres from "postgres";
 import { cleanEnvironment, END_SIGNALS, pathOf } from "../../local/commands.ts";
@@ -14,12 +12,11 @@ const MAY_BE_LEFT = `Users …${EMAIL_END} and their agencies may be left; the n
 
 const reasonOf = (error: unknown) => error instanceof Error ? error.message || error.name : String(error);
 
-/** For `catch`: puts a sentence before the reason. */
 const explain = (sentence: string) => (error: unknown): never => {
   throw new Error(`${sentence}: ${reasonOf(error)}.`);
 };
 
-/** Looks at a project and changes nothing. */
+/** Throws if the function or its tables are not there. */
 async function look(sql: postgres.Sql, functionUrl: string): Promise<void> {
   const [jobs] = await sql`
     select pg_has_role(relowner, 'usage') and has_table_privilege('auth.users', 'delete') as is_owner
@@ -32,7 +29,7 @@ async function look(sql: postgres.Sql, functionUrl: string): Promise<void> {
   }
 }
 
-/** Removes what tests have added, in this run or in one that was killed; says how much, and what stays and why. */
+/** Removes what this run and killed ones have added; says what stays, and why. */
 async function removeTestData(sql: postgres.Sql, removeUser: (id: string) => Promise<void>): Promise<void> {
   let removed = 0;
   const users = await sql`select id, email from auth.users where email like ${"%" + EMAIL_END}`;

@@ -2,15 +2,12 @@ import type { ServerResponse } from "node:http";
 import type { Reason, Step } from "../../supabase/functions/get-sync-status/upstream.ts";
 import {
   answer,
-  authError,
   HEALTHY,
   postgrestError,
   type Reply,
   type Responder,
   rows,
 } from "../../local/fake_upstream.ts";
-
-export const STEPS = ["auth.getUser", "users", "get_active_sync_job", "historical_sync_jobs"] as const;
 
 /** What can go wrong with an upstream request. */
 export interface Fault {
@@ -57,12 +54,10 @@ const ERRORS: Record<string, Fault["at"]> = {
   // As the gateway writes it if the publishable key was rotated.
   "401 without Auth's code": () => answer(401, '{"message":"Invalid API key"}'),
   "403 with an HTML page": () => page(403),
-  "404": (step) =>
-    step === "auth.getUser" ? authError(404, "unexpected_failure") : postgrestError(404, "PGRST202"),
+  "404": () => postgrestError(404, "PGRST202"),
   "404 with an empty list": () => answer(404, "[]"),
   "404 without a body": () => answer(404, ""),
   "503 with Retry-After": () => page(503, { "Retry-After": "120" }),
-  "505 with an HTML page": () => page(505),
   "520": () => page(520),
 };
 
@@ -74,7 +69,6 @@ const BROKEN: Record<string, Fault["at"]> = {
   },
   "a status that HTTP does not have": () => ({ socket }) => socket?.end("HTTP/1.1 99 No\r\n\r\n"),
   "200 with broken JSON": (step) => answer(200, HEALTHY[step].body.slice(0, -9)),
-  "200 with an HTML page": () => page(200),
   "200 without a body": () => answer(200, ""),
   "200 with null": () => answer(200, "null"),
   "200 with another shape": (step) => reply(step, [{ name: "Harbour Calls" }]),

@@ -15,7 +15,7 @@ export function reportSkipped(what: string, why: string): void {
   Deno.test.ignore(`${what}: skipped, ${why}`, () => {});
 }
 
-/** Reads an example answer to the byte, as the specification has it. */
+/** As the specification prints it. */
 async function readExample(name: string): Promise<string> {
   const text = await Deno.readTextFile(new URL(`../../examples/answers/${name}.json`, import.meta.url));
   return text.trim().replace(/"id": "[0-9a-f-]{36}"/, '"id": "uuid"');
@@ -24,7 +24,6 @@ async function readExample(name: string): Promise<string> {
 export const ACTIVE_EXAMPLE = await readExample("active");
 export const IDLE_EXAMPLE = await readExample("idle");
 
-/** The key of the project under test. */
 const named = Deno.env.get("TEST_PROJECT");
 const KEY = named ? runningProject.parse(JSON.parse(named)).SUPABASE_PUBLISHABLE_KEY : PUBLISHABLE_KEY;
 
@@ -46,7 +45,7 @@ export async function poll(functionUrl: string, token?: string, init: RequestIni
   return keepsContract(await fetch(functionUrl, { ...init, headers }));
 }
 
-/** Reads a response, and asserts all that the contract says of it. */
+/** Reads a response, and asserts what the contract says of each. */
 export async function keepsContract(response: Response): Promise<Answer> {
   const { status, headers } = response;
   const text = await response.text();
@@ -67,7 +66,7 @@ export async function keepsContract(response: Response): Promise<Answer> {
   return { status, headers, text, body };
 }
 
-/** Reads the one line that the function has logged for an answer with these headers. */
+/** The one line that the function logs for an answer with these headers. */
 export async function loggedFor(headers: Headers, output: string[]): Promise<Record<string, unknown>> {
   const id = headers.get("X-Request-Id") ?? "no id";
   await until(() => output.some((line) => line.includes(id)));
@@ -76,7 +75,7 @@ export async function loggedFor(headers: Headers, output: string[]): Promise<Rec
   return JSON.parse(line);
 }
 
-/** Waits for a condition; rejects if it is not true after a minute. */
+/** Waits for a condition, a minute at most. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const limit = performance.now() + 60_000;
   while (!await condition()) {

@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { apply, type Script } from "../../local/platform.ts";
 
-/** An assertion of a file, and what failed it. */
+/** `problem`: what failed it. */
 type Assertion = { file: string; name: string; problem?: string };
 
 /** Applies migrations to an empty PGlite, and runs every pgTAP file of a folder, as `supabase test db` does. */
@@ -27,7 +27,7 @@ export async function runPgTap(migrations: Script[], folder: string): Promise<As
   return assertions;
 }
 
-/** Reads a file as psql does: `\ir` includes another file. */
+/** In psql, `\ir` includes a file. */
 function readScript(folder: string, file: string): string {
   const text = Deno.readTextFileSync(join(folder, file));
   return text.replace(/^\\ir (.*)$/gm, (_, included) => readScript(folder, included));

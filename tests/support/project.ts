@@ -2,10 +2,7 @@ import postgres from "postgres";
 import { FUNCTION_PATH, PUBLISHABLE_KEY, type Stack, startStack } from "../../local/stack.ts";
 import { manageTestData, runningProject } from "../run/test_data.ts";
 
-/**
- * Gives the Supabase project that the end-to-end tests run against, and what adds test data to it: the local
- * stack, or a running one if `deno task test:project` says so.
- */
+/** The project of the end-to-end tests: the local stack, or the one that `deno task test:project` names. */
 export async function startProject() {
   const variable = Deno.env.get("TEST_PROJECT");
   if (!variable) {

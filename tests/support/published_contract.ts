@@ -8,14 +8,11 @@ const $defs = JSON.parse(
   (key, value) => key === "format" && value === "uuid" ? undefined : value,
 );
 
-/** Makes the parser of a schema of openapi.json; it throws what does not fit. */
+/** Its parser throws if a body does not fit openapi.json. */
 function makeParser<Type>(name: string): (body: unknown) => Type {
   const schema = z.fromJSONSchema({ $ref: `#/$defs/${name}`, $defs }) as z.ZodType<Type>;
   return (body) => schema.parse(body);
 }
 
-/** Reads the body of a 200. */
 export const parseSyncStatus = makeParser<SyncStatus>("SyncStatus");
-
-/** Reads the body of an error. */
 export const parseErrorBody = makeParser<ErrorBody>("ErrorBody");
