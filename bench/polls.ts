@@ -20,7 +20,6 @@ export const latency: Measure = (upstreamUrl, { entrypoint, callerMs, upstreamMs
     return readings;
   });
 
-/** From the start of the process to its first answer. */
 export const coldStart: Measure = async (upstreamUrl, { entrypoint }) => {
   const poll = await poller("active");
   const before = performance.now();

@@ -45,7 +45,7 @@ export function send(responder: Responder, response: ServerResponse, request: In
   response.writeHead(responder.status, responder.headers).end(responder.body);
 }
 
-/** For API version 2024-01-01. */
+/** Of API version 2024-01-01. */
 export function authError(status: number, code: string): Reply {
   return answer(status, JSON.stringify({ code, message: `Auth says ${code}` }), {
     "X-Supabase-Api-Version": "2024-01-01",

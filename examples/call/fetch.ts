@@ -7,7 +7,6 @@ export async function syncStatus(url: string, key: string, accessToken: string):
   // A gateway may answer in the function's place, even with a 200.
   const body: SyncStatus | ErrorBody | null = await response.json().catch(() => null);
   if (response.ok && body instanceof Object && "active" in body) return body;
-  throw new Error(
-    body && "error" in body && body.code ? body.code : `HTTP ${response.status} without a status`,
-  );
+  const code = body && "error" in body && body.code;
+  throw new Error(code || `HTTP ${response.status} without a status`);
 }
