@@ -36,8 +36,10 @@ async function countPolls(inThirdHour: { status: number; body: unknown }): Promi
   };
   // The middle of each spread, so that each run prints the same.
   Math.random = () => 0.5;
-  const toFake = ["setTimeout", "clearTimeout", "Date", "performance"] as const;
-  const clock = FakeTimers.install({ now: START, toFake: [...toFake] });
+  const clock = FakeTimers.install({
+    now: START,
+    toFake: ["setTimeout", "clearTimeout", "Date", "performance"],
+  });
   const end = new AbortController();
   watchSyncStatus({
     url: "https://project.test/functions/v1/get-sync-status",
@@ -52,7 +54,7 @@ async function countPolls(inThirdHour: { status: number; body: unknown }): Promi
   return polls;
 }
 
-/** What so many polls a month cost on the plan Pro: each million that is begun. */
+/** What so many polls cost on the plan Pro: each million that is begun. */
 function cost(polls: number): string {
   const millions = Math.ceil(Math.max(0, polls - PRO) / 1e6);
   return `$${millions * DOLLARS_A_MILLION} (${(polls / 1e6).toFixed(1)} million)`;

@@ -16,7 +16,7 @@ export const COLUMNS = [
 ];
 export type Column = (typeof COLUMNS)[number];
 
-/** Starts Auth and PostgREST in a thread of their own; gives their address. */
+/** Starts Auth and PostgREST in a thread; gives their address. */
 export function startUpstream(): Promise<string> {
   const worker = new Worker(new URL("upstream_worker.ts", import.meta.url), { type: "module" });
   return new Promise((resolve, reject) => {

@@ -1,12 +1,11 @@
 import { type Column, inProcess, poller } from "./functions.ts";
 
-/** Measures a column once; gives readings by their row in the table. */
+/** Measures a column once; gives readings by row. */
 export type Measure = (upstreamUrl: string, column: Column) => Promise<Record<string, number>>;
 
 /** Polls before and in a measurement of the CPU: by then V8 has compiled everything. */
 const POLLS = 8_000;
 
-/** One poll at a time. */
 export const latency: Measure = (upstreamUrl, { entrypoint, callerMs, upstreamMs }) =>
   inProcess(upstreamUrl, entrypoint, async ({ url }) => {
     const readings: Record<string, number> = {};
@@ -21,7 +20,6 @@ export const latency: Measure = (upstreamUrl, { entrypoint, callerMs, upstreamMs
     return readings;
   });
 
-/** From the start of the process to its first answer. */
 export const coldStart: Measure = async (upstreamUrl, { entrypoint }) => {
   const poll = await poller("active");
   const before = performance.now();

@@ -7,7 +7,6 @@ import { z } from "zod";
 import { HEALTHY, PATHS, rows } from "../local/fake_upstream.ts";
 
 const claims = z.object({ situation: z.enum(["active", "idle"]), delay_ms: z.number() });
-/** The claims of a token that this upstream reads. */
 export type Claims = z.infer<typeof claims>;
 
 /** By Authorization header: to read one for each request would take longer than the answer. */

@@ -9,7 +9,7 @@ export interface Database {
   url?: string;
   /** What @supabase/lite works on. */
   connection: PgliteConnection | PostgresConnection;
-  /** Runs a task on the connection; on PGlite, which has one session, after all earlier ones. */
+  /** Runs a task on the connection; on PGlite, which has one session, after the earlier ones. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
   /** Runs SQL as the owner, in turn. */
   query(statement: string, parameters?: unknown[]): Promise<unknown[]>;
@@ -18,7 +18,7 @@ export interface Database {
 }
 
 /**
- * The PostgreSQL server that DATABASE_URL names; undefined if it names none.
+ * The PostgreSQL server that DATABASE_URL names, if any.
  *
  * @throws {Error} if it names something else
  */
@@ -56,7 +56,7 @@ export async function createDatabase(server: string): Promise<{ url: string; dro
   };
 }
 
-/** Makes one on the server that DATABASE_URL names, or else an embedded one. */
+/** Makes one on the {@link databaseServer}, or else an embedded one. */
 export function startDatabase(): Promise<Database> {
   const server = databaseServer();
   return server ? onServer(server) : embedded();
@@ -71,13 +71,7 @@ async function onServer(server: string): Promise<Database> {
   const { url, drop } = await createDatabase(server);
   const database = openDatabase(url);
   await apply([...await project(), await seed()], database.query);
-  return {
-    ...database,
-    async stop() {
-      await database.stop();
-      await drop();
-    },
-  };
+  return { ...database, stop: () => database.stop().then(drop) };
 }
 
 /** Opens one that is there already, as its owner. */

@@ -12,7 +12,7 @@ export const USER = "b0000000-0000-0000-0000-000000000001";
 export const AGENCY = "a0000000-0000-0000-0000-000000000001";
 export const KEY = "sb_publishable_fake";
 
-/** A token with this subject and further claims, another one each time. */
+/** Another token each time. */
 export function tokenOf(sub: string, claims: Record<string, unknown> = {}): Promise<string> {
   return new SignJWT({ sub, role: "authenticated", session_id: crypto.randomUUID(), ...claims })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
@@ -21,7 +21,6 @@ export function tokenOf(sub: string, claims: Record<string, unknown> = {}): Prom
 
 export const TOKEN = await tokenOf(USER);
 
-/** Which upstream request a path belongs to. */
 export const PATHS: Record<string, Step> = {
   "/auth/v1/user": "auth.getUser",
   "/rest/v1/users": "users",
@@ -46,7 +45,7 @@ export function send(responder: Responder, response: ServerResponse, request: In
   response.writeHead(responder.status, responder.headers).end(responder.body);
 }
 
-/** An error as Auth writes it for API version 2024-01-01. */
+/** Of API version 2024-01-01. */
 export function authError(status: number, code: string): Reply {
   return answer(status, JSON.stringify({ code, message: `Auth says ${code}` }), {
     "X-Supabase-Api-Version": "2024-01-01",
@@ -54,7 +53,6 @@ export function authError(status: number, code: string): Reply {
   });
 }
 
-/** An error as PostgREST writes it. */
 export function postgrestError(status: number, code: string): Reply {
   const error = { code, details: null, hint: null, message: `PostgREST says ${code}` };
   return answer(status, JSON.stringify(error));
@@ -76,7 +74,6 @@ export function rows(...values: unknown[]): Reply {
   return answer(200, JSON.stringify(values), { "Content-Range": range });
 }
 
-/** A user as Auth writes one. */
 export function authUser(id: string, fields: Record<string, unknown> = {}): Reply {
   const user = { id, aud: "authenticated", role: "authenticated", email: "importing@example.com", ...fields };
   return answer(200, JSON.stringify(user), { "X-Supabase-Api-Version": "2024-01-01" });
@@ -114,7 +111,6 @@ export async function startFakeUpstream() {
     changes: {} as Changes,
     /** The changes for one caller, by the token. */
     callers: new Map<string, Changes>(),
-    /** In order of arrival. */
     requests: [] as Asked[],
     /** How many requests the client gave up before they were answered. */
     abandoned: 0,

@@ -5,7 +5,6 @@ import { cleanEnvironment, pathOf } from "./commands.ts";
 
 const GET_SYNC_STATUS = new URL("../supabase/functions/get-sync-status/index.ts", import.meta.url);
 
-/** All that the function needs. */
 const PERMISSIONS = [
   "--allow-net=127.0.0.1",
   "--allow-env=SUPABASE_URL,SUPABASE_PUBLISHABLE_KEYS,SUPABASE_PUBLISHABLE_KEY,SUPABASE_ANON_KEY",
@@ -19,9 +18,8 @@ export type EdgeRuntimeFunction = z.infer<typeof edgeRuntimeFunction>;
 export interface FunctionProcess {
   url: string;
   pid: number;
-  /** All lines that it has written so far. */
+  /** The lines that it has written so far. */
   output: string[];
-  /** Ends it and waits until it is gone. */
   stop(): Promise<void>;
 }
 
@@ -32,7 +30,6 @@ export interface FunctionOptions {
   entrypoint?: URL;
   /** Whether Deno starts it anew, at another address, when a file changes; one that failed waits for that. */
   watch?: boolean;
-  /** Called with each line that it writes. */
   onLine?: (line: string) => void;
 }
 

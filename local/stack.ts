@@ -10,18 +10,18 @@ export const PUBLISHABLE_KEY = "sb_publishable_local";
 export const SECRET_KEY = "sb_secret_local";
 export const JWT_SECRET = "local-stack-jwt-secret-with-at-least-32-characters";
 
-/** The password of every demo user in seed.sql. */
+/** Of every user in seed.sql. */
 export const DEMO_PASSWORD = "sync-status-demo";
 
 export interface Stack {
   /** For example `http://127.0.0.1:54321`. */
   url: string;
   functionUrl: string;
-  /** The address of its database, if that is on a server. */
+  /** See {@link Database.url}. */
   databaseUrl?: string;
-  /** Runs one statement as the owner, in turn with the requests. */
+  /** See {@link Database.query}. */
   sql<Row extends Record<string, unknown>>(query: string, parameters?: unknown[]): Promise<Row[]>;
-  /** Signs a demo user in and gives the access token. */
+  /** Gives a demo user's access token. */
   signIn(email: string): Promise<string>;
   stop(): Promise<void>;
 }
@@ -29,9 +29,9 @@ export interface Stack {
 interface Options extends Pick<FunctionOptions, "entrypoint" | "watch"> {
   /** In the place of {@link startDatabase}. */
   database?: () => Promise<Database>;
-  /** The port on 127.0.0.1; 0 for a free one. */
+  /** On 127.0.0.1; 0 for a free one. */
   port?: number;
-  /** Called with what is being done, and with each line that the function writes. */
+  /** Called with what is being done, and with what the function writes. */
   log?: (line: string) => void;
 }
 

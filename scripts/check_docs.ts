@@ -19,7 +19,6 @@ for (const path of readdirSync(ROOT, { recursive: true, encoding: "utf8" })) {
   texts.set(path.replaceAll("\\", "/"), hasText ? Deno.readTextFileSync(ROOT + path) : "");
 }
 
-/** The text of a file that a document names. */
 function follow(document: string, path: string): string {
   const text = texts.get(path.replace(/\/$/, ""));
   if (text === undefined) problems.push(`${document} names ${path}, which is not there.`);

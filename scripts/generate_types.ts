@@ -1,7 +1,4 @@
-/**
- * `deno task gen:types`: writes database.types.ts with the Supabase CLI, from
- * the migrations, without Docker: PGlite serves PostgreSQL's wire protocol.
- */
+/** `deno task gen:types`, without Docker: PGlite serves PostgreSQL's wire protocol to the Supabase CLI. */
 
 import { PGlite } from "@electric-sql/pglite";
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";

@@ -7,7 +7,7 @@ export async function syncStatus(supabase: SupabaseClient): Promise<SyncStatus> 
   const session = await supabase.auth.getSession();
   if (session.error) throw session.error;
   const { data, error } = await supabase.functions.invoke<SyncStatus>("get-sync-status", { method: "GET" });
-  // A gateway in the function's place may send a page of its own, even with a 200: then `data` is a string.
+  // A gateway may answer in the function's place, even with a 200: then `data` is a string.
   if (data?.active !== undefined) return data;
   if (!(error instanceof FunctionsHttpError)) throw error ?? new Error("HTTP 200 without a status");
   // The error's own message is always the same; the response has the stable code.

@@ -2,7 +2,7 @@ import type { SupabaseClient } from "@supabase/supabase-js";
 
 const TABLE = "historical_sync_jobs";
 
-/** PostgreSQL reads this as the time of the statement: by its own clock, not by the worker's. */
+/** PostgreSQL reads this by its own clock. */
 const NOW = "now";
 
 /** Requests an import; gives the job's id, or null if the agency has one that is pending or running. */

@@ -15,7 +15,7 @@ interface AuthResponse {
   error: { name: string; code?: string | undefined } | null;
 }
 
-/** `supabase.auth`, as far as it is used. */
+/** What is used of `supabase.auth`. */
 export interface SupabaseAuth {
   getSession(): Promise<AuthResponse>;
   refreshSession(): Promise<AuthResponse>;
@@ -26,7 +26,7 @@ export interface SupabaseAuth {
 }
 
 /**
- * What Auth answers to a refresh if the session itself is over. Anything else is an outage.
+ * What Auth answers to a refresh if the session is over. Anything else is an outage.
  *
  * @see https://supabase.com/docs/guides/auth/debugging/error-codes
  */
@@ -47,12 +47,12 @@ const SESSION_OVER = new Set<string | undefined>([
  * A `fetch` for supabase-js that keeps a session through an outage:
  * `createClient(url, key, { global: { fetch: keepSession() } })`.
  *
- * supabase-js deletes an expired session after a rate limit, a refused key or a firewall's page, and waits
- * forever for an answer that does not come. It keeps the session after a 503 or a failed request. So an
- * answer that is neither a session nor the end of one becomes such, and a refresh fails after 15 s.
+ * supabase-js deletes an expired session after a rate limit, a refused key or a firewall's page, but not after
+ * a 503 or a failed request. So an answer that is neither a session nor the end of one becomes such. A refresh
+ * fails after 15 s, for which supabase-js would wait forever.
  *
- * supabase-js retries for up to 30 s, and then rests for a minute. Calls that need an expired session wait as
- * long; a `signOut()` then ends the session of whoever is signed in.
+ * It retries for up to 30 s, and then rests for a minute. Calls that need an expired session wait as long; a
+ * `signOut()` then ends the session of whoever is signed in.
  *
  * @param send what sends the requests in the place of the global `fetch`
  */

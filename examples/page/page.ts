@@ -15,7 +15,7 @@ function part(id: string): HTMLElement {
   return found;
 }
 
-/** Sets a text, and only if it is new: a screen reader would read a live region again. */
+/** Sets a text only if it is new: a screen reader would read a live region again. */
 function set(id: string, text: string): void {
   if (part(id).textContent !== text) part(id).textContent = text;
 }
@@ -26,7 +26,7 @@ function show(id: string, shown = true, focus = "card"): void {
   part(id).hidden = !shown;
 }
 
-/** Sets the title of the card, and announces it with what else is news. */
+/** Sets the card's title, and announces it with what else is news. */
 function setTitle(title: string, more = ""): void {
   set("sign", "");
   set("title", title);
@@ -40,8 +40,7 @@ const supabase = createClient(config.url, config.publishableKey, { global: { fet
 const choice = part("choice").appendChild(document.createElement("select"));
 choice.append(...config.users.map((email) => new Option(email)));
 
-/** Whose import the page shows. */
-let shownId: string | undefined;
+let shownUserId: string | undefined;
 let watch = new AbortController();
 
 /** Ends the watch and empties the card: nothing of one user is left to the next. */
@@ -53,16 +52,16 @@ function clear(): void {
 
 function showSignIn(message: string): void {
   clear();
-  shownId = undefined;
+  shownUserId = undefined;
   set("message", message);
   show("sign-in");
   for (const id of ["card", "account"]) show(id, false, "submit");
 }
 
 function showUser(userId: string): void {
-  if (userId === shownId) return;
+  if (userId === shownUserId) return;
   clear();
-  shownId = userId;
+  shownUserId = userId;
   setTitle("Looking for an import …");
   for (const id of ["card", "account"]) show(id);
   show("sign-in", false);
@@ -125,7 +124,7 @@ watchUserId(supabase.auth, (userId) => {
   clearTimeout(outage);
   if (userId) showUser(userId);
   // A form that is shown already says why.
-  if (!userId && part("sign-in").hidden) showSignIn(shownId ? "You are signed out." : "Please sign in.");
+  if (!userId && part("sign-in").hidden) showSignIn(shownUserId ? "You are signed out." : "Please sign in.");
 });
 
 const SIGNS = { completed: "✓", failed: "✕", cancelled: "–" };
@@ -160,7 +159,7 @@ function showActive(job: ActiveJob, estimate: JobEstimate | null): void {
   showJob(job, percent, `${started} ${left}`);
 }
 
-/** Shows what each job says. A bar without a percentage would move, and seem to know something. */
+// A bar without a percentage would move, and seem to know something.
 function showJob(job: ActiveJob | RecentJob, percent: number | null, facts: string): void {
   const { processed_calls: processed, total_calls: total } = job;
   show("job");

@@ -1,6 +1,6 @@
 /**
- * The status of the signed-in user's agency as a hook of React: copy this folder and `client` beside it into a
- * front end. Depends only on React, 18 or newer; tried with 19.3.1.
+ * The status of the signed-in user's agency as a hook. Copy `client` beside this folder. Depends only on React,
+ * 18 or newer; tried with 19.3.1.
  */
 
 "use client";
@@ -15,7 +15,7 @@ import {
   watchSyncStatus,
 } from "../client/watch_sync_status";
 
-/** What {@link useSyncStatus} needs. A change of any of these begins a new watch. */
+/** A change of any of these begins a new watch. */
 export interface UseSyncStatusOptions {
   /** The function's address, `https://<ref>.supabase.co/functions/v1/get-sync-status`. */
   url: string;
@@ -26,28 +26,23 @@ export interface UseSyncStatusOptions {
 }
 
 /** What is known of one user's job. */
-interface Seen {
+export interface SyncStatusView {
   /** The last status; null until there is one, and after the end of the watch. */
   status: SyncStatus | null;
   /** What the active job's numbers say of its future; null while no job is active. */
   estimate: JobEstimate | null;
   /** What went wrong since the last status; null if nothing did. */
   problem: SyncStatusProblem | null;
-}
-
-/** What {@link useSyncStatus} gives. */
-export interface SyncStatusView extends Seen {
   /** `pollNow` of the watch, or a new watch if that has ended; always the same function. */
   pollNow: SyncStatusWatch["pollNow"];
 }
 
-const NOTHING: Seen = { status: null, estimate: null, problem: null };
+const NOTHING: Omit<SyncStatusView, "pollNow"> = { status: null, estimate: null, problem: null };
 
 /**
  * Watches from mount to unmount, and shows nothing of one user to the next.
  *
- * A watch ends by itself with `forbidden`, or with `signed_out`, which also removes the session. The next begins
- * when `userId` changes, by `pollNow`, or when the component is mounted anew.
+ * A watch ends by itself with `forbidden`, or with `signed_out`, which also removes the session.
  *
  * Each call is a watch of its own. To share one, call the hook once and hand down what it gives by a context.
  */
