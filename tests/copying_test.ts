@@ -36,7 +36,10 @@ test("what people copy from examples compiles with the options of Vite, Next and
   const folder = await Deno.makeTempDir();
   try {
     for (const name of FOLDERS) {
-      cpSync(pathOf(`../examples/${name}/`, import.meta.url), join(folder, name), { recursive: true });
+      const copy = join(folder, name);
+      cpSync(pathOf(`../examples/${name}/`, import.meta.url), copy, { recursive: true });
+      // A checkout may be read-only.
+      Deno.chmodSync(copy, 0o755);
     }
     const needed = ["@supabase/supabase-js", "@tanstack/react-query", "@types/react", "react"] as const;
     const dependencies = Object.fromEntries(needed.map((name) => [name, config.imports[name]]));

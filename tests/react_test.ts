@@ -32,7 +32,7 @@ if (browser) {
 
   const reply = async (route: Route) => {
     const { pathname, search } = new URL(route.request().url());
-    asked.push(pathname + search);
+    asked.push(`${pathname}${search} ${route.request().headers().authorization}`);
     let response = new Response("", { headers: { "Content-Type": "text/html" } });
     if (pathname.endsWith("/get-sync-status")) response = await answer();
     if (pathname.endsWith("/token")) response = await refresh();
@@ -133,11 +133,13 @@ if (browser) {
     await shows("ann: no status, forbidden");
   });
 
-  test("hook: another address begins a new watch", async () => {
-    for (const query of ["?one", "?two"]) {
-      await show(`hook ann ${query}`);
-      await until(() => askedFor(query).length > 0);
-    }
+  test("hook: another address, or another client of supabase-js, begins a new watch", async () => {
+    await show("hook ann ?one");
+    await until(() => askedFor("?one Bearer project-ref").length > 0);
+    await show("hook ann ?two");
+    await until(() => askedFor("?two Bearer project-ref").length > 0);
+    await show("hook ann ?two other");
+    await until(() => askedFor("?two Bearer other").length > 0);
   });
 
   test("the example shows each state that a user meets", async () => {

@@ -90,14 +90,15 @@ export function accessTokenFrom(auth: SupabaseAuth, userId: string) {
     if (answer.error) throw answer.error;
 
     const { session } = answer.data;
+    const isEmptyAgain = !session && wasEmpty;
+    wasEmpty = !session;
     const isOwn = session?.user.id === userId;
     if (isOwn && session.access_token !== refused) return session.access_token;
 
     // The refused token was the user's own: by now Auth or the storage says that its session is over.
     if (refused && (isOver || !isOwn)) return null;
     // The event of a sign-in in another tab may overtake the storage. Only what is empty twice is an end.
-    if (!session && wasEmpty) return null;
-    wasEmpty = !session;
+    if (isEmptyAgain) return null;
     throw new Error("The user's token is not known yet.");
   };
 }

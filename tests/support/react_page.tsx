@@ -1,4 +1,4 @@
-/** A test writes what is shown, to whom, and what is added to the address: "hook ann ?query". */
+/** A test writes what is shown, to whom, what is added to the address, and which project: "hook ann ?query other". */
 
 /// <reference lib="dom" />
 
@@ -12,22 +12,24 @@ import { keepSession } from "../../examples/client/access_token.ts";
 import { useSyncStatus, type UseSyncStatusOptions } from "../../examples/react/use_sync_status.ts";
 
 const supabase = createClient("https://project-ref.supabase.co", "key", { global: { fetch: keepSession() } });
+const other = createClient("https://other.supabase.co", "key");
 const cache = new QueryClient({ defaultOptions: { queries: { placeholderData: keepPreviousData } } });
 const start = () => fetch("/imports", { method: "POST" });
 const userIds: Record<string, string | null> = { ann: "ann", bob: "bob", nobody: null };
 type Props = UseSyncStatusOptions & { who: string };
 
 function Page() {
-  const [[what, who = "", query = ""], setShown] = useState<string[]>([]);
+  const [[what, who = "", query = "", project], setShown] = useState<string[]>([]);
   const show = (shown: string[]) => {
-    const [, id] = shown;
+    const [, id, , project = "project-ref"] = shown;
     const expires_at = id === "expired" ? 1 : 1e10;
-    const session = { access_token: "a", refresh_token: "r", expires_at, user: { id } };
-    if (id) localStorage.setItem("sb-project-ref-auth-token", JSON.stringify(session));
+    const session = { access_token: project, refresh_token: "r", expires_at, user: { id } };
+    if (id) localStorage.setItem(`sb-${project}-auth-token`, JSON.stringify(session));
     setShown(shown);
   };
   const url = `/functions/v1/get-sync-status${query}`;
-  const seen = { who, url, auth: supabase.auth, userId: userIds[who] };
+  const { auth } = project === "other" ? other : supabase;
+  const seen = { who, url, auth, userId: userIds[who] };
   return (
     <StrictMode>
       <QueryClientProvider client={cache}>
