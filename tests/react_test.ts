@@ -25,7 +25,7 @@ if (browser) {
   let tab: Page;
   let answer: Answer = RUNNING;
   let refresh: Answer = OUTAGE;
-  let start: Answer = refusal(409, "");
+  let start: Answer = OUTAGE;
   let asked: string[] = [];
   let rendered: string[] = [];
   const askedFor = (what: string) => asked.filter((each) => each.includes(what));
@@ -151,7 +151,7 @@ if (browser) {
     await shows("Nothing has been imported yet");
     await button.click();
     await shows("The import could not be started.");
-    start = () => new Response();
+    start = refusal(409, "");
     await button.dblclick();
     await pass(1);
     await button.click({ force: true });
@@ -162,6 +162,10 @@ if (browser) {
     await showsAfter(150, more, "The import seems stalled.", "1600 calls so far");
     assert.equal(await bar(), null);
     await showsAfter(60, ENDED, "Last import: completed", "1450 imported, 40 skipped, 10 failed");
+    start = () => new Response();
+    await button.click();
+    await pass(1);
+    assert.equal(await tab.getByRole("alert").count(), 0);
     await show("example bob", refusal(403, "forbidden"));
     await shows("Your user belongs to no agency.");
     await show("example expired");

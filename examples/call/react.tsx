@@ -72,8 +72,8 @@ function Idle(
   async function ask() {
     setState("asked");
     const response = await start().catch(() => null);
-    if (!response?.ok) setState("refused");
-    // After a refusal too: somebody else may have started an import.
+    // 409: somebody else was quicker, and the next status shows that import.
+    if (!response?.ok && response?.status !== 409) setState("refused");
     pollNow();
   }
   return (

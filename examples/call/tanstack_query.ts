@@ -15,7 +15,7 @@ export function useSyncStatusFeed(options: UseSyncStatusOptions): void {
   const { userId } = options;
   const { status, estimate, problem, pollNow } = useSyncStatus(options);
   useEffect(() => {
-    // The end of a watch still stands when a component shows it later.
+    // A component that is mounted later must still see that the watch has ended.
     cache.setQueryDefaults(["sync-status"], { gcTime: Infinity });
     cache.setQueryData<SyncStatusView>(keyOf(userId), { status, estimate, problem, pollNow });
   }, [cache, userId, status, estimate, problem, pollNow]);
@@ -31,7 +31,7 @@ export function useSyncStatusQuery(userId: UserId): SyncStatusView {
   const { data = NOTHING } = useQuery<SyncStatusView>({
     queryKey: keyOf(userId),
     queryFn: skipToken,
-    // An app's default may be the data of the key before: another user's.
+    // An app's default `keepPreviousData` would show another user's.
     placeholderData: undefined,
   });
   const pollNow = useCallback(() => {

@@ -39,7 +39,7 @@ const SESSION_OVER = new Set<string | undefined>([
   "AuthSessionMissingError",
   "user_banned",
   "user_not_found",
-  // The refresh token is none of this Auth's at all, as supabase/auth 2.196.0 answers.
+  // The refresh token is unknown to this Auth server (2.196.0).
   "validation_failed",
 ]);
 
@@ -48,10 +48,10 @@ const SESSION_OVER = new Set<string | undefined>([
  * `createClient(url, key, { global: { fetch: keepSession() } })`.
  *
  * supabase-js deletes an expired session after a rate limit, a refused key or a firewall's page, but not after
- * a 503 or a failed request. So an answer that is neither a session nor the end of one becomes such. A refresh
- * fails after 15 s, for which supabase-js would wait forever.
+ * a 503 or a failed request. So any answer that is neither a session nor its end becomes a 503. A refresh fails
+ * after 15 s; supabase-js alone would wait forever.
  *
- * It retries for up to 30 s, and then rests for a minute. Calls that need an expired session wait as long; a
+ * supabase-js retries for up to 30 s, and then rests for a minute. Calls that need an expired session wait as long; a
  * `signOut()` then ends the session of whoever is signed in.
  *
  * @param send what sends the requests in the place of the global `fetch`
@@ -76,7 +76,7 @@ export function keepSession(send: typeof fetch = (...args) => fetch(...args)): t
  * Makes the `getAccessToken` of `watchSyncStatus` from `supabase.auth` of a client that uses {@link keepSession}.
  *
  * It gives the stored token, refreshed only if that is the refused one; null if the user's session is over. It
- * rejects if that is not known: in an outage, or while another user's session is stored and none was refused.
+ * rejects if that is not known: in an outage, or if another user's session is stored and no token was refused.
  */
 export function accessTokenFrom(auth: SupabaseAuth, userId: string) {
   let wasEmpty = false;
@@ -104,8 +104,8 @@ export function accessTokenFrom(auth: SupabaseAuth, userId: string) {
 }
 
 /**
- * Calls back with the id of the signed-in user, or null if nobody is, once that is known and at each change,
- * until what it returns is called. If the stored session has expired, that is not known before Auth answers.
+ * Calls back with the id of the signed-in user, or null if nobody is, once that is known and at each change.
+ * Gives the function that stops it. If the stored session has expired, that is not known before Auth answers.
  */
 export function watchUserId(auth: SupabaseAuth, callback: (userId: string | null) => void): () => void {
   let known: string | null | undefined;

@@ -1,6 +1,6 @@
 /**
  * A client of get-sync-status that polls no more than it has to: copy this folder into a front end. It depends
- * on nothing, and runs in browsers, React Native, Deno and Node.js 20.
+ * on nothing. Bundled, it runs in browsers, React Native and Node.js 20.
  */
 
 /// <reference lib="dom" />
@@ -72,7 +72,7 @@ type Outcome =
   | { kind: "status"; status: SyncStatus; at: number }
   | { kind: "unauthorized" | "forbidden" | "signed_out" | "unreachable" };
 
-/** Asks once. A firewall or a gateway in the function's place may send its status or its body, not both. */
+/** Asks once. A firewall or a gateway may answer with the function's status or with its body, hardly with both. */
 async function ask(url: string, token: string, signal: AbortSignal): Promise<Outcome> {
   const response = await fetch(url, { headers: { Authorization: `Bearer ${token}` }, signal });
   const { active, job, recent_job, error, code } = await response.json();
@@ -103,10 +103,10 @@ function estimate(job: ActiveJob, at: number): JobEstimate {
 }
 
 /**
- * Polls until it is aborted, the session is over or the user has no agency: one poll at a time, every 2 s at most,
+ * Polls until it is aborted, the session is over or the user has no agency: one poll at a time, at most once in 2 s,
  * at the {@link INTERVALS}, never in a hidden tab, and soon when it is shown or the network has returned.
  *
- * The function judges a token, not the machine's clock: one that it accepts is sent until it is refused.
+ * A token is used until the function refuses it; the machine's clock is not asked.
  */
 export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatch {
   const { url, getAccessToken, signal, onStatus, onError } = options;
@@ -151,7 +151,7 @@ export function watchSyncStatus(options: WatchSyncStatusOptions): SyncStatusWatc
     if (outcome.kind !== "unauthorized") return outcome;
     refused = token;
     token = undefined;
-    // A new token that is refused too contradicts itself, and is no sign-out.
+    // If a fresh token is refused too, that is unreachable, and no sign-out.
     return await send();
   }
 

@@ -25,9 +25,9 @@ create index users_agency_id_idx on public.users (agency_id);
 
 comment on index public.users_agency_id_idx is 'Finds the users of an agency, for example when the agency is deleted.';
 
--- The lock: whoever sets agency_id reads that agency's jobs. Only the back end may,
--- whatever policies and grants this table gets later. It does not see what SECURITY
--- DEFINER functions of the owner write: let none copy an agency from user metadata.
+-- The lock: whoever sets agency_id reads that agency's jobs. Only the back end may set
+-- it, whatever policies and grants this table gets later. SECURITY DEFINER functions of
+-- the owner may, too: let none copy an agency from user metadata.
 create schema if not exists private;
 
 create function private.lock_agency_id()
@@ -50,8 +50,8 @@ is 'Refuses that users set agency_id; it runs with the rights of whoever writes.
 
 revoke all on function private.lock_agency_id() from public, anon, authenticated, service_role;
 
--- After the write: these see what other triggers and generated columns have made of
--- the row, and an upsert is judged by what it does.
+-- After the write: these see the final row, with what other triggers and generated
+-- columns have made of it, and judge an upsert by what it does.
 create trigger lock_agency_id_on_insert
 after insert on public.users
 for each row when (new.agency_id is not null)

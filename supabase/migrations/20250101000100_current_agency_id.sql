@@ -1,5 +1,5 @@
--- Policies, jobs and RPC stand on one relation, public.users (id, agency_id),
--- a table or a view, and read it through the helper below.
+-- The jobs' policy and the RPC find the caller's agency in public.users
+-- (id, agency_id), a table or a view, by the helper below.
 
 -- Helpers live in a schema that the API does not expose, and that the API roles
 -- may not look into. A project may have it already; its rights stay its own.

@@ -20,7 +20,7 @@ create table public.historical_sync_jobs (
   created_at       timestamptz            not null default now(),
 
   constraint historical_sync_jobs_date_range      check (date_from <= date_to),
-  -- What RFC 3339 can write, in every time zone: neither infinity, nor years near its ends, 1 and 9999.
+  -- What RFC 3339 can write, in every time zone: no infinity, and years 2 to 9998 only.
   constraint historical_sync_jobs_instants        check (
         date_from        >= '0002-01-01T00:00:00Z' and date_to          < '9999-01-01T00:00:00Z'
     and started_at       >= '0002-01-01T00:00:00Z' and started_at       < '9999-01-01T00:00:00Z'
@@ -45,7 +45,7 @@ comment on column public.historical_sync_jobs.processed_calls  is 'Calls dealt w
 comment on column public.historical_sync_jobs.skipped_calls    is 'Calls that were not imported, as duplicates are.';
 comment on column public.historical_sync_jobs.failed_calls     is 'Calls that could not be imported.';
 comment on column public.historical_sync_jobs.started_at       is 'When the job began to run; null if pending.';
-comment on column public.historical_sync_jobs.last_activity_at is 'When the job last made progress; null before that.';
+comment on column public.historical_sync_jobs.last_activity_at is 'When the worker last reported; null before that.';
 comment on column public.historical_sync_jobs.created_at       is 'When the job was requested.';
 
 create unique index historical_sync_jobs_active_idx
@@ -55,8 +55,8 @@ where status in ('pending', 'in_progress');
 comment on index public.historical_sync_jobs_active_idx
 is 'At most one active job per agency; answers get_active_sync_job.';
 
--- Not partial: a generic plan of a prepared statement, in which the statuses are
--- a parameter, could not use it.
+-- Not partial: a generic plan, with the statuses as a parameter, could not use a
+-- partial index.
 create index historical_sync_jobs_recent_idx
 on public.historical_sync_jobs (agency_id, created_at desc, id desc);
 

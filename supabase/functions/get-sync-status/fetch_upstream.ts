@@ -3,7 +3,7 @@ import { currentSignal } from "./deadline.ts";
 /** The message of the error if nothing came back. */
 export const NO_CONNECTION = "no connection";
 
-/** How long a request waits, in milliseconds, until its connection may have gone silent. */
+/** If an aborted request has waited longer, in milliseconds, its connection may have gone silent. */
 const SILENT_MS = 2_000;
 
 /** Holds the connections in use; undefined stands for Deno's own client. */

@@ -67,8 +67,8 @@ async function poll(request: Request, client: Client, requestId: string): Promis
   const caller = readCaller(request.headers.get("Authorization"));
   if (!caller) return answerError("unauthorized");
 
-  // Aborted when the client is gone, by Deno's option `no-legacy-abort`; in Supabase's edge runtime
-  // 1.9 only when writing the answer fails.
+  // With Deno's option `no-legacy-abort` it is aborted when the client is gone. Supabase's edge
+  // runtime 1.9 notices that only when it writes the answer.
   const outcome = await withDeadline(request.signal, () => getSyncStatus(client, caller));
   switch (outcome.kind) {
     case "answered":
@@ -76,7 +76,7 @@ async function poll(request: Request, client: Client, requestId: string): Promis
     case "refused":
       return answerError(outcome.code);
     case "failed":
-      // To cancel for a client that is gone is no failure.
+      // That the client has left is no failure.
       if (!request.signal.aborted) {
         const { kind: _, ...failure } = outcome;
         logFailure(requestId, { ...failure, duration_ms: Math.round(performance.now() - startedAt) });

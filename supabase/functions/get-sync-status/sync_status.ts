@@ -46,7 +46,7 @@ export async function getSyncStatus(client: Client, caller: Caller): Promise<Ans
     return { kind: "answered", value: { active: true, job } };
   }
 
-  // Only now: asked together with the RPC, a job that ends in between would be in neither answer.
+  // Only now: if both were asked at once, a job that ends meanwhile could be in neither answer.
   const recent = await readRecentJob(client, caller, agencyId);
   if (recent.kind === "failed") return recent;
   if (!recent.value) return { kind: "answered", value: { active: false, recent_job: null } };

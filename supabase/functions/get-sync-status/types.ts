@@ -28,11 +28,11 @@ interface Job<Status extends ActiveStatus | FinishedStatus> {
 
 /** A job that waits or runs. */
 export interface ActiveJob extends Job<ActiveStatus> {
-  /** Whole per cent of `total_calls` processed; null while the total is unknown or 0. */
+  /** Whole per cent of `total_calls` processed, beyond 100 if more came; null while the total is unknown or 0. */
   progress_percent: number | null;
   /** When the job began to run; null while it is pending. */
   started_at: Timestamp | null;
-  /** When the job last made progress; null before its first. */
+  /** When the worker last reported; null before its first report. */
   last_activity_at: Timestamp | null;
 }
 

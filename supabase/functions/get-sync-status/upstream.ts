@@ -68,8 +68,8 @@ export interface Failure {
 export type Answer<Value> = { kind: "answered"; value: Value } | Failure;
 
 /**
- * What Auth answers when the token itself is at fault. Only these codes, and
- * `session_not_found` (see {@link readAuthError}), make a 401. Anything else (a
+ * What Auth answers when the token itself is at fault. Only these codes,
+ * `session_not_found` (see {@link readAuthError}) and a ban make a 401. Anything else (a
  * rotated API key, a rate limit, a proxy's page) is an outage, whatever its
  * status; so is `no_authorization`: something on the way removed the header.
  *
