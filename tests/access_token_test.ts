@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Clock } from "@sinonjs/fake-timers";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { accessTokenFrom, forgetSession, keepSession, watchUserId } from "../examples/client/access_token.ts";
+import { watchSyncStatus } from "../examples/client/watch_sync_status.ts";
 import { never, testOnFakeClock } from "./support/fake_clock.ts";
 
 const HOUR = 3_600;
@@ -86,6 +87,28 @@ withAuth("accessTokenFrom rejects if the user's session is not stored, until non
   }
   assert.deepEqual(given, ["Error", "bob 0", "Error", "Error", "Error", null]);
 });
+
+withAuth(
+  "a watch whose user's session is stored 300 ms late gives a status, and no sign-out",
+  async (auth) => {
+    const tab = await auth.openAs("ann");
+    globalThis.fetch = () => Promise.resolve(Response.json({ active: false, recent_job: null }));
+    const seen: string[] = [];
+    const end = new AbortController();
+    watchSyncStatus({
+      url: "http://project.test/functions/v1/get-sync-status",
+      getAccessToken: accessTokenFrom(tab.auth, "bob"),
+      signal: end.signal,
+      onStatus: () => seen.push("status"),
+      onError: ({ kind }) => seen.push(kind),
+    });
+    await auth.pass(0.3);
+    auth.store("bob");
+    await auth.pass(2);
+    end.abort();
+    assert.deepEqual(seen, ["unreachable", "status"]);
+  },
+);
 
 withAuth("accessTokenFrom gives null for a refused token if another's is stored now", async (auth) => {
   const tab = await auth.openAs("ann");
